@@ -214,6 +214,7 @@ type Intent struct {
 	By        string                `json:"by,omitempty"`
 	Overrides map[spec.Address]Wish `json:"overrides,omitempty"` // single resources held up or down
 	Frozen    *Freeze               `json:"frozen,omitempty"`
+	GivenUp   string                `json:"given_up,omitempty"` // why a failure ended the instance
 }
 
 // Wish is an operator's lasting choice.
