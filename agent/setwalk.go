@@ -53,7 +53,7 @@ type setWalk struct {
 }
 
 // walkSet lists a services directory: every regular file whose name, and whose
-// folders' names, do not start with a dot. Links to files and folders are followed,
+// folders' names, do not start with a dot, but for editors' backups (name~). Links to files and folders are followed,
 // since a mounted volume of configuration is made of them. What vanishes between
 // two looks is left out: the caller looks twice.
 func walkSet(dir string, maxFiles int) (*setWalk, error) {
@@ -87,8 +87,8 @@ func (w *setWalk) enter(path, name string, above []identity, maxFiles int) error
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
-			continue
+		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), "~") {
+			continue // not ours, or an editor's backup
 		}
 		if err := w.entry(path, name, e, above, maxFiles); err != nil {
 			return err
