@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -121,7 +121,7 @@ func (c *Config) request(u *url.URL) []byte {
 		}
 		names = append(names, n)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n", c.Method, u.RequestURI(), host, agent)
 	for _, n := range names {
 		fmt.Fprintf(&b, "%s: %s\r\n", n, c.Headers[n])
