@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,6 +23,7 @@ type Observer struct {
 	Call  func(kind, verb string, took time.Duration, err error)
 	Check func(service string, address spec.Address, check, kind string, took time.Duration, up bool)
 	Load  func(ok bool, took time.Duration)
+	Fact  func(at time.Time, f engine.Fact) // from one goroutine, in order
 }
 
 // Options make an Agent.
@@ -43,13 +43,11 @@ type Options struct {
 type Agent struct {
 	o       Options
 	log     hclog.Logger
-	history *history
 	inbox   *inbox
 	asks    chan func(*loop)
 	sets    *sets
 	intents *intentKeeper
 	done    chan struct{} // closed when the loop has ended
-	ended   atomic.Bool
 }
 
 // ErrEnded answers calls after the agent has ended.
@@ -64,10 +62,9 @@ func New(o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		o: o, log: o.Log,
-		history: newHistory(),
-		inbox:   newInbox(),
-		asks:    make(chan func(*loop)),
-		done:    make(chan struct{}),
+		inbox: newInbox(),
+		asks:  make(chan func(*loop)),
+		done:  make(chan struct{}),
 	}
 	a.sets = newSets(a)
 	a.intents = newIntentKeeper(o.Config.State.Dir, o.Log)
@@ -81,11 +78,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	helpers.Go(func() { a.intents.run(background) })
 	helpers.Go(func() { a.sets.run(background) })
 	err := newLoop(a).run(ctx)
-	a.ended.Store(true)
 	close(a.done)
 	stop()
 	helpers.Wait()
-	a.history.close()
 	return err
 }
 

@@ -47,14 +47,14 @@ func (l *loop) begin(d engine.Do) {
 	r := &running{do: d, cancel: func() {}}
 	l.calls[d.Op] = r
 	h, err := l.open(d.Resource)
-	if err == nil && h.hung != nil && d.Verb != engine.VerbCheck {
-		err = fmt.Errorf("cannot %s %s: an earlier %s still hangs in the kernel (is its device or server gone?)", d.Verb, d.Resource.Address, h.hung.do.Verb)
+	if hung := l.hung[d.Resource.Address]; hung != nil && d.Verb != engine.VerbCheck {
+		err = fmt.Errorf("cannot %s it: an earlier %s still hangs in the kernel (is its device or server gone?)", d.Verb, hung.do.Verb)
 	}
 	r.handle = h
 	if d.Verb == engine.VerbCheck {
 		r.lane = laneChecks
 		if err == nil {
-			r.prober, err = l.agent.o.Kinds.OpenCheck(l.opening(d.Resource), d.Check)
+			r.prober, err = l.openCheck(h, d)
 		}
 	}
 	if err != nil {
@@ -99,6 +99,13 @@ func (l *loop) finished(op uint64) {
 		}
 		next.lane = -1
 		l.agent.inbox.answer(engine.Done{Op: next.do.Op, Err: errors.New("not begun: the permission behind it has ended")})
+	}
+}
+
+// updated lets a handle stand for the configuration that its driver now has.
+func (l *loop) updated(d engine.Done) {
+	if r := l.calls[d.Op]; r != nil && r.do.Verb == engine.VerbUpdate && d.Err == nil {
+		r.handle.digest = r.do.Next.Digest
 	}
 }
 
@@ -148,9 +155,9 @@ func (a *Agent) abandon(r *running) {
 		return
 	}
 	go func() {
-		_ = a.ask(context.Background(), func(*loop) {
+		_ = a.ask(context.Background(), func(l *loop) {
 			if r.do.Verb != engine.VerbCheck {
-				r.handle.hung = r
+				l.hung[r.do.Resource.Address] = r
 			}
 		})
 		err := fmt.Errorf("cannot %s: the call hangs in the kernel, %s past its timeout", r.do.Verb, hungAfter)
@@ -161,9 +168,9 @@ func (a *Agent) abandon(r *running) {
 
 // returned lets calls on the resource begin again after one that hung came back.
 func (a *Agent) returned(r *running) {
-	_ = a.ask(context.Background(), func(*loop) {
-		if r.handle.hung == r {
-			r.handle.hung = nil
+	_ = a.ask(context.Background(), func(l *loop) {
+		if l.hung[r.do.Resource.Address] == r {
+			delete(l.hung, r.do.Resource.Address)
 		}
 	})
 }
@@ -299,6 +306,22 @@ func (l *loop) open(res *spec.Resource) (*handle, error) {
 	}
 	l.handles[res.Address] = h
 	return h, nil
+}
+
+// openCheck keeps a check's prober between its runs.
+func (l *loop) openCheck(h *handle, d engine.Do) (drivers.Prober, error) {
+	if kept, ok := h.checks[d.Check.Name]; ok && kept.digest == d.Check.Digest {
+		return kept.prober, nil
+	}
+	p, err := l.agent.o.Kinds.OpenCheck(l.opening(d.Resource), d.Check)
+	if err != nil {
+		return nil, err
+	}
+	if h.checks == nil {
+		h.checks = make(map[string]openCheck)
+	}
+	h.checks[d.Check.Name] = openCheck{digest: d.Check.Digest, prober: p}
+	return p, nil
 }
 
 func (l *loop) forget(res *spec.Resource) {

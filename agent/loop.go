@@ -20,7 +20,8 @@ type loop struct {
 	calls   map[uint64]*running
 	lanes   [2]lane // actions, checks
 	granted map[string]*spec.Service
-	denied  string // why no service may run here; "" else
+	denied  string                    // why no service may run here; "" else
+	hung    map[spec.Address]*running // calls that do not come back: no other may begin
 	timer   *time.Timer
 	armed   time.Time
 	reply   error // of the command that is being stepped
@@ -33,6 +34,7 @@ func newLoop(a *Agent) *loop {
 		handles: make(map[spec.Address]*handle),
 		calls:   make(map[uint64]*running),
 		granted: make(map[string]*spec.Service),
+		hung:    make(map[spec.Address]*running),
 		timer:   time.NewTimer(time.Hour),
 	}
 	l.lanes[laneActions].limit = maxActions
@@ -79,6 +81,10 @@ const stopOnExitWithin = 90 * time.Second
 
 // step lets the machine decide on one event and does what it asks for.
 func (l *loop) step(ev engine.Event) {
+	done, answered := ev.(engine.Done)
+	if answered {
+		l.updated(done)
+	}
 	for _, action := range l.engine.Step(time.Now(), ev) {
 		switch action := action.(type) {
 		case engine.Do:
@@ -101,8 +107,8 @@ func (l *loop) step(ev engine.Event) {
 			panic(fmt.Sprintf("internal error: unknown action %T", action))
 		}
 	}
-	if d, ok := ev.(engine.Done); ok {
-		l.finished(d.Op)
+	if answered {
+		l.finished(done.Op)
 	}
 }
 
@@ -230,7 +236,12 @@ type handle struct {
 	driver    drivers.Driver
 	digest    spec.Digest
 	stopWatch func()
-	hung      *running // a call that does not come back; no other may begin
+	checks    map[string]openCheck // by name
+}
+
+type openCheck struct {
+	digest spec.Digest
+	prober drivers.Prober
 }
 
 func (h *handle) close() {
