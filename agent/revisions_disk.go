@@ -191,7 +191,8 @@ func (r *revisions) flush() error {
 		delete(r.unsaved, n)
 	}
 	if r.stale {
-		if err := writeDurably(filepath.Join(r.dir, "current"), []byte(strconv.Itoa(r.current.Number)+"\n")); err != nil {
+		// Not synced: after a power loss the newest manifest says the same.
+		if err := writeBeside(filepath.Join(r.dir, "current"), []byte(strconv.Itoa(r.current.Number)+"\n"), false); err != nil {
 			return r.cannot("write", err)
 		}
 		r.stale = false
@@ -201,7 +202,8 @@ func (r *revisions) flush() error {
 		if err != nil {
 			return fmt.Errorf("cannot note the revision of %s: %w", dir, err)
 		}
-		if err := writeDurably(r.basePath(dir), raw); err != nil {
+		// The rename is not synced: an old base is moved again as soon as the sets are found equal.
+		if err := writeBeside(r.basePath(dir), raw, true); err != nil {
 			return r.cannot("write", err)
 		}
 		delete(r.moved, dir)
