@@ -171,7 +171,7 @@ func (s *sets) loadRevision(number int) *spec.Spec {
 
 func firstError(findings spec.Findings) string {
 	for _, f := range findings {
-		if f.Severity == spec.SeverityError {
+		if f.Severity == spec.Error {
 			return fmt.Sprintf("%s:%d: %s", f.File, f.Range.Start.Line, f.Summary)
 		}
 	}
