@@ -1,0 +1,194 @@
+package keeper
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// execPatience bounds the wait for a stub to become its program: a program on a hung
+// file system must not be waited for without end.
+const execPatience = 30 * time.Second
+
+// birth is a process on its way from a request to its program.
+type birth struct {
+	entry   *entry
+	req     *Request
+	reply   func(Process, error)
+	join    []string // v1 groups
+	not     []string // limits that are not enforced
+	group   int      // descriptor of its control group, or -1
+	out     int      // the end of the pipe that it writes to
+	stream  *stream
+	notify  *notifier
+	env     []string
+	run     uint64
+	pid     int
+	started time.Time
+	booted  time.Duration
+	report  *os.File            // what a stub says
+	ended   *syscall.WaitStatus // it exited before it was known to run its program
+	then    []func()            // stops that came meanwhile
+}
+
+// forker is the one thread that starts processes. It never ends, since its death
+// would end them (PDEATHSIG is bound to it); it has its own umask.
+func (s *server) forker(started chan<- error) {
+	runtime.LockOSThread()
+	err := unix.Unshare(unix.CLONE_FS)
+	started <- err
+	if err != nil {
+		return
+	}
+	for b := range s.births {
+		// The reaper waits here for a pid that it does not know yet.
+		s.forking.Lock()
+		err := s.fork(b)
+		if err == nil {
+			s.mu.Lock()
+			s.byPID[b.pid] = b.entry
+			if b.report == nil {
+				s.commit(b)
+			}
+			s.mu.Unlock()
+		}
+		s.forking.Unlock()
+		b.close()
+		switch {
+		case err != nil:
+			s.fail(b, execError(b.req.Path, b.req.Dir, err))
+		case b.report != nil:
+			go s.awaitProgram(b)
+		default:
+			s.reply(b)
+		}
+		select {
+		case s.born <- struct{}{}: // the reaper may have had nobody to wait for
+		default:
+		}
+	}
+}
+
+func (s *server) fork(b *birth) error {
+	umask := 0o022
+	if b.req.Umask != nil {
+		umask = *b.req.Umask
+	}
+	unix.Umask(umask)
+	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if b.group >= 0 {
+		sys.UseCgroupFD, sys.CgroupFD = true, b.group
+	}
+	attr := &syscall.ProcAttr{
+		Dir: b.req.Dir, Env: b.env, Sys: sys,
+		Files: []uintptr{s.null.Fd(), uintptr(b.out), uintptr(b.out)},
+	}
+	if attr.Dir == "" {
+		attr.Dir = "/"
+	}
+	path, args := b.req.Path, b.req.Args
+	c := b.req.Credential
+	if needsStub(b.req, b.join) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		b.report = r
+		path, args = "/proc/self/exe", append(append([]string{"svcctl"}, s.again...), append([]string{"exec"}, b.req.Args...)...)
+		attr.Files = append(attr.Files, w.Fd())
+		st := setup{Keeper: s.pid, Path: b.req.Path, Join: b.join, OOMScoreAdj: b.req.OOMScoreAdj, Rlimits: b.req.Rlimits, Credential: c}
+		attr.Env = append(attr.Env[:len(attr.Env):len(attr.Env)], st.variable())
+	} else if c != nil {
+		sys.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}
+	}
+	b.started, b.booted = time.Now(), boottime()
+	pid, err := syscall.ForkExec(path, args, attr)
+	if err != nil && b.report != nil {
+		b.report.Close()
+	}
+	b.pid = pid
+	return err
+}
+
+// awaitProgram waits until a stub became its program, or said why not.
+func (s *server) awaitProgram(b *birth) {
+	_ = b.report.SetReadDeadline(time.Now().Add(execPatience))
+	text, err := io.ReadAll(io.LimitReader(b.report, 4096))
+	b.report.Close()
+	if err != nil {
+		text = fmt.Appendf(nil, "cannot run %s: it did not start within %s (is its file system hung?)", b.req.Path, execPatience)
+	}
+	if len(text) == 0 {
+		s.mu.Lock()
+		s.commit(b)
+		if b.ended != nil {
+			s.exited(b.entry, *b.ended)
+		}
+		s.mu.Unlock()
+		s.reply(b)
+		return
+	}
+	s.mu.Lock()
+	if b.ended == nil {
+		_ = unix.Kill(b.pid, unix.SIGKILL)
+	}
+	s.mu.Unlock()
+	s.fail(b, fmt.Errorf("%s", text))
+}
+
+// close gives up what only the fork needed.
+func (b *birth) close() {
+	if b.out >= 0 {
+		unix.Close(b.out)
+		b.out = -1
+	}
+	if b.group >= 0 {
+		unix.Close(b.group)
+		b.group = -1
+	}
+}
+
+// reap waits for every child, and for every orphan that became one.
+func (s *server) reap() {
+	dead := make([]death, 0, 64)
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		if err == syscall.ECHILD {
+			<-s.born
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		dead = append(dead[:0], death{pid, ws})
+		// Those that died together are looked at together.
+		for len(dead) < cap(dead) {
+			pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+			if err != nil || pid <= 0 {
+				break
+			}
+			dead = append(dead, death{pid, ws})
+		}
+		s.bury(dead)
+	}
+}
+
+type death struct {
+	pid    int
+	status syscall.WaitStatus
+}
+
+func boottime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("internal error: no boot clock: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,132 @@
+// Package keeper is the parent of every process that we start: it remembers exits, decides nothing, and outlives the agent.
+package keeper
+
+import (
+	"errors"
+	"time"
+)
+
+// Phase is where a process that the keeper was asked for stands.
+type Phase string
+
+// The phases of a process.
+const (
+	// Running: the main process lives.
+	Running Phase = "running"
+	// Exited: the main process ended. Its exit is kept until the next Start or Forget.
+	Exited Phase = "exited"
+	// Lost: the keeper that held the process is gone, and the process with it. Only
+	// subscribers see it, and Get until the next Start or Forget.
+	Lost Phase = "lost"
+)
+
+// Process is what the keeper knows about one id.
+type Process struct {
+	ID      string        `json:"id"`
+	Run     uint64        `json:"run"`             // grows with every start, also over keepers of one boot
+	PID     int           `json:"pid,omitempty"`   // of the main process; the last one known once it exited
+	Digest  string        `json:"dig,omitempty"`   // as given by Start
+	Phase   Phase         `json:"ph"`              //
+	Started time.Time     `json:"at"`              // wall clock
+	Booted  time.Duration `json:"boot"`            // the same instant on CLOCK_BOOTTIME
+	Exit    *Exit         `json:"exit,omitempty"`  // nil while running
+	Ready   bool          `json:"ready,omitempty"` // READY=1 was received, or was not asked for
+	Forked  bool          `json:"fork,omitempty"`  // the command of a Forking request has ended well
+	Text    string        `json:"text,omitempty"`  // the last STATUS= of sd_notify
+	Last    []string      `json:"last,omitempty"`  // the last lines of output; with an exit only
+	Remains int           `json:"rem,omitempty"`   // processes left behind by an exited main process
+	Dropped int64         `json:"drop,omitempty"`  // lines of output that the disk did not take
+
+	// NotEnforced names the declared limits that no cgroup controller here enforces, each with its reason.
+	NotEnforced []string `json:"not,omitempty"`
+}
+
+// Exit is how a main process ended.
+type Exit struct {
+	Code   int       `json:"code"`          // -1 when ended by a signal
+	Signal string    `json:"sig,omitempty"` // "SIGKILL", …
+	Time   time.Time `json:"at"`
+	Asked  bool      `json:"asked,omitempty"` // it ended during a Stop
+}
+
+// Request is everything that the keeper needs to start a process. Nothing is
+// inherited from the keeper but its controlling-terminal-free session.
+type Request struct {
+	ID          string      `json:"id"`
+	Digest      string      `json:"dig,omitempty"`
+	Path        string      `json:"path"` // of the executable, not searched for
+	Args        []string    `json:"args"` // the first one is the name
+	Env         []string    `json:"env,omitempty"`
+	Dir         string      `json:"dir,omitempty"`  // default /
+	Credential  *Credential `json:"cred,omitempty"` // nil: the keeper's own
+	Umask       *int        `json:"umask,omitempty"`
+	Rlimits     []Rlimit    `json:"rlim,omitempty"`
+	OOMScoreAdj *int        `json:"oom,omitempty"`
+	Limits      Limits      `json:"lim,omitzero"`
+	Forking     bool        `json:"fork,omitempty"` // the command ends well and leaves a daemon behind
+	Notify      bool        `json:"ntf,omitempty"`  // give it a NOTIFY_SOCKET; ready at READY=1
+	Log         Log         `json:"log,omitzero"`
+}
+
+// Credential is the identity that a process runs with.
+type Credential struct {
+	UID    uint32   `json:"u"`
+	GID    uint32   `json:"g"`
+	Groups []uint32 `json:"gs,omitempty"`
+}
+
+// Rlimit is one resource limit; Resource is a RLIMIT_ number of the kernel.
+type Rlimit struct {
+	Resource int    `json:"r"`
+	Soft     uint64 `json:"s"`
+	Hard     uint64 `json:"h"`
+}
+
+// Limits are those of the whole tree of processes. Zero is no limit.
+type Limits struct {
+	Memory int64   `json:"m,omitempty"` // bytes
+	CPU    float64 `json:"c,omitempty"` // cores
+	PIDs   int     `json:"p,omitempty"`
+}
+
+// Log says where the output of a process goes.
+type Log struct {
+	Path  string `json:"p"`           // below the keeper's log directory; "" drops the output
+	Size  int64  `json:"s,omitempty"` // bytes of one file; default 1 MiB
+	Files int    `json:"n,omitempty"` // kept, the current one included; default 3
+}
+
+// ErrUnknown is the answer of Get about an id that was never started, or was forgotten.
+var ErrUnknown = errors.New("no such process")
+
+// ErrAway means that the keeper did not answer the call, which may or may not have
+// had its effect: List tells.
+var ErrAway = errors.New("the keeper went away during the call (it is started again: try again)")
+
+// version is that of the protocol. A keeper refuses a client of another version,
+// so that an upgrade decides what to do.
+const version = 1
+
+// frame is a message in either direction.
+type frame struct {
+	Seq     uint64    `json:"n,omitempty"` // of the call; 0 is an event
+	Op      string    `json:"op,omitempty"`
+	Version int       `json:"v,omitempty"`
+	ID      string    `json:"id,omitempty"`
+	Start   *Request  `json:"start,omitempty"`
+	Signal  int       `json:"sig,omitempty"`
+	Grace   int64     `json:"grace,omitempty"` // nanoseconds
+	Error   string    `json:"err,omitempty"`
+	Process *Process  `json:"p,omitempty"`
+	List    []Process `json:"ls,omitempty"`
+}
+
+// The operations of the protocol.
+const (
+	opHello  = "hello"
+	opStart  = "start"
+	opStop   = "stop"
+	opSignal = "signal"
+	opList   = "list"
+	opForget = "forget"
+)

@@ -1,0 +1,88 @@
+package keeper
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// newNotifier opens a socket for the messages of one process. Its address is
+// abstract: a process of any user reaches it, whatever the rights of our folder, and
+// nothing needs to be removed. The sender's user is checked instead.
+func newNotifier(notify func(message []byte, uid uint32)) (*notifier, string, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot make a notification socket: %w", err)
+	}
+	name := "@svcctl-notify-" + rand.Text()
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err == nil {
+		err = unix.Bind(fd, &unix.SockaddrUnix{Name: name})
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, "", fmt.Errorf("cannot make a notification socket: %w", err)
+	}
+	return &notifier{fd: fd, notify: notify}, name, nil
+}
+
+// receive takes one message. There is no room for descriptors, so that the kernel
+// closes those of a barrier, which ends it.
+func (n *notifier) receive(buf []byte) {
+	var oob [64]byte
+	size, oobn, _, _, err := unix.Recvmsg(n.fd, buf, oob[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return
+	}
+	for i := range messages {
+		if fds, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+		}
+		if c, err := unix.ParseUnixCredentials(&messages[i]); err == nil {
+			n.notify(buf[:size], c.Uid)
+		}
+	}
+}
+
+// notified applies a message of a process to its entry.
+func (s *server) notified(e *entry, run uint64, message []byte, uid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.p.Run != run || uid != 0 && uid != e.uid {
+		return
+	}
+	changed := false
+	for line := range strings.Lines(string(message)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch key {
+		case "READY":
+			if value == "1" && !e.p.Ready {
+				e.p.Ready, changed = true, true
+			}
+		case "STATUS":
+			value = value[:min(len(value), 200)]
+			if value != e.p.Text {
+				e.p.Text, changed = value, true
+			}
+		case "STOPPING":
+			if value == "1" && e.p.Ready {
+				e.p.Ready, changed = false, true
+			}
+		case "MAINPID":
+			if pid, err := strconv.Atoi(value); err == nil && e.forking && s.adopt(e, pid) {
+				changed = true
+			}
+		}
+	}
+	if changed {
+		s.emit(e)
+	}
+}

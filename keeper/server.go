@@ -1,0 +1,410 @@
+package keeper
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	socketName = "keeper.sock"
+
+	// idleFor is how long a keeper stays that nobody needs.
+	idleFor = 10 * time.Second
+	// groupsStay is how long the groups of an ended process stay: a restart finds them.
+	groupsStay = 5 * time.Second
+)
+
+// server is the keeper itself. Its goroutines live as long as the process.
+type server struct {
+	logs  string
+	name  string   // of its groups and marks: one keeper's on this host
+	again []string // arguments that reach Main again
+	pid   int
+	uid   uint32
+	null  *os.File
+
+	groups *groups
+	out    *outputs
+	births chan *birth
+	born   chan struct{}
+
+	forking sync.Mutex // held from a fork until its pid is known; taken before mu
+
+	mu        sync.Mutex
+	entries   map[string]*entry
+	byPID     map[int]*entry
+	lingering map[*entry]struct{} // exited main processes that left others behind
+	conns     map[*conn]struct{}
+	run       uint64
+	census    *census
+	scratch   []byte
+	resting   *time.Timer
+	idleSince time.Time
+	removals  chan string
+}
+
+// Main runs the keeper, or with a first argument "exec" the stub between its fork
+// and a program. args come behind the program's name (and, in a larger program,
+// behind the word that leads here). It returns the exit code.
+func Main(args []string) int {
+	if len(args) > 0 && args[0] == "exec" {
+		return runStub(args[1:])
+	}
+	if err := serve(args); err != nil {
+		fmt.Fprintln(os.Stderr, "svcctl-keeper:", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(args []string) (err error) {
+	flags := flag.NewFlagSet("keeper", flag.ContinueOnError)
+	run := flags.String("run", "/run/svcctl", "directory of the socket")
+	logs := flags.String("log", "/var/log/svcctl", "directory of the processes' output")
+	tell := flags.Int("tell", 0, "descriptor that is told when the keeper serves, or why it can't")
+	noGroups := flags.Bool("no-cgroups", false, "track by session and mark, as without permission for control groups")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var told *os.File
+	if *tell > 2 {
+		syscall.CloseOnExec(*tell)
+		told = os.NewFile(uintptr(*tell), "tell")
+		defer func() {
+			if err != nil {
+				fmt.Fprint(told, err)
+			}
+		}()
+	}
+	debug.SetGCPercent(40)
+	debug.SetMemoryLimit(24 << 20)
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
+	listener, unlock, err := claim(*run)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := newServer(*run, *logs, *noGroups, os.Args[1:len(os.Args)-len(args)])
+	if err != nil {
+		return err
+	}
+	// Not ignored but handled: programs must start with the defaults.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	if told != nil {
+		fmt.Fprint(told, "ok")
+		told.Close()
+	}
+	go s.accept(listener)
+	s.live(signals)
+	listener.Close()
+	s.groups.close()
+	return nil
+}
+
+// claim takes the lock of a folder, so that it has one keeper, and its socket.
+func claim(run string) (*net.UnixListener, func(), error) {
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("cannot make %s: %w", run, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(run, "keeper.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot open the lock: %w (is %s writable?)", err, run)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, nil, fmt.Errorf("cannot lock %s: another keeper serves this folder (%w)", lock.Name(), err)
+	}
+	path := filepath.Join(run, socketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("cannot remove the old socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	unix.Umask(old)
+	if err != nil {
+		lock.Close()
+		return nil, nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+	}
+	return l, func() { lock.Close() }, nil
+}
+
+func newServer(run, logs string, noGroups bool, again []string) (*server, error) {
+	abs, err := filepath.Abs(run)
+	if err != nil {
+		return nil, fmt.Errorf("cannot resolve %s: %w", run, err)
+	}
+	name := escape(abs[1:])
+	s := &server{
+		logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()),
+		groups: &groups{}, births: make(chan *birth, 64), born: make(chan struct{}, 1),
+		entries: make(map[string]*entry), byPID: make(map[int]*entry),
+		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
+		run: uint64(boottime() / time.Microsecond), scratch: make([]byte, readSize),
+		idleSince: time.Now(), removals: make(chan string, 1024),
+	}
+	if !noGroups {
+		s.groups = findGroups(name)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("cannot become the parent of orphans: %w", err)
+	}
+	if err := endLeftovers(s.groups, name, killPatience); err != nil {
+		return nil, err
+	}
+	if s.null, err = os.Open(os.DevNull); err != nil {
+		return nil, err
+	}
+	if s.out, err = newOutputs(); err != nil {
+		return nil, err
+	}
+	started := make(chan error, 1)
+	go s.forker(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("cannot start the forking thread: %w", err)
+	}
+	go s.reap()
+	return s, nil
+}
+
+// live returns when the keeper is not needed any more.
+func (s *server) live(signals <-chan os.Signal) {
+	tick := time.NewTimer(idleFor)
+	defer tick.Stop()
+	s.mu.Lock()
+	s.resting = tick
+	s.mu.Unlock()
+	for {
+		select {
+		case id := <-s.removals:
+			s.mu.Lock()
+			_, back := s.entries[id]
+			s.mu.Unlock()
+			if !back {
+				s.groups.remove(id)
+			}
+			continue
+		case <-signals: // what we hold must live: only being needless ends us
+		case <-tick.C:
+		}
+		if s.tidy(tick) {
+			return
+		}
+	}
+}
+
+// tidy removes groups that were idle for long, gives memory back, and says whether
+// nobody needs the keeper.
+func (s *server) tidy(tick *time.Timer) (needless bool) {
+	var remove []string
+	next := time.Duration(0)
+	s.mu.Lock()
+	needed := len(s.conns) > 0
+	for id, e := range s.entries {
+		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked {
+			needed = true
+		}
+		if e.idle.IsZero() {
+			continue
+		}
+		if time.Since(e.idle) < groupsStay {
+			next = groupsStay
+			continue
+		}
+		e.idle = time.Time{}
+		remove = append(remove, id)
+	}
+	if needed {
+		s.idleSince = time.Now()
+	} else {
+		next = idleFor
+		needless = time.Since(s.idleSince) >= idleFor-time.Second
+	}
+	if next > 0 {
+		tick.Reset(next)
+	}
+	for _, id := range remove {
+		s.groups.remove(id) // under the lock: a start must not find it half removed
+	}
+	s.mu.Unlock()
+	debug.FreeOSMemory()
+	return needless
+}
+
+// rest asks for a look whether the keeper is still needed. The caller holds mu.
+func (s *server) rest() {
+	s.idleSince = time.Now()
+	if s.resting != nil {
+		s.resting.Reset(groupsStay + 100*time.Millisecond)
+	}
+}
+
+// discard removes the groups of a forgotten id, off the caller's path.
+func (s *server) discard(id string) {
+	select {
+	case s.removals <- id:
+	default: // the last removal of all gets it
+	}
+}
+
+func (s *server) accept(l *net.UnixListener) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			fmt.Fprintln(os.Stderr, "cannot accept:", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors: others will close theirs
+			continue
+		}
+		if err := s.mayTalk(c); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			c.Close()
+			continue
+		}
+		k, err := newConn(c)
+		if err != nil {
+			c.Close()
+			continue
+		}
+		go s.converse(k)
+	}
+}
+
+func (s *server) mayTalk(c *net.UnixConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var cerr error
+	if err := raw.Control(func(fd uintptr) { cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return err
+	}
+	if cerr != nil {
+		return cerr
+	}
+	if cred.Uid != 0 && cred.Uid != s.uid {
+		return fmt.Errorf("cannot talk to user %d: only root and user %d may", cred.Uid, s.uid)
+	}
+	return nil
+}
+
+func (s *server) converse(c *conn) {
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	r := bufio.NewReaderSize(c.net, 4096)
+	var buf []byte
+	for {
+		f, next, err := readFrame(r, buf)
+		buf = next
+		if err != nil {
+			var syntax *json.SyntaxError
+			if !errors.Is(err, io.EOF) && errors.As(err, &syntax) {
+				fmt.Fprintln(os.Stderr, err)
+			}
+			break
+		}
+		if !s.answer(c, f) {
+			break
+		}
+	}
+	c.net.Close()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.rest()
+	s.mu.Unlock()
+}
+
+// answer takes one request. None of them waits here for a process: the reply comes
+// from whoever sees the end of it.
+func (s *server) answer(c *conn, f *frame) bool {
+	fail := func(err error) { c.send(&frame{Seq: f.Seq, Error: text(err)}) }
+	if f.Op != opHello && !c.hello {
+		fail(errors.New("cannot answer: the first message must be hello"))
+		return false
+	}
+	switch f.Op {
+	case opHello:
+		if f.Version != version {
+			fail(fmt.Errorf("cannot talk: the keeper speaks version %d, the client version %d (stop the services and start them again after the upgrade)", version, f.Version))
+			return false
+		}
+		s.mu.Lock()
+		c.hello = true
+		s.list(c, f.Seq)
+		s.mu.Unlock()
+	case opStart:
+		if f.Start == nil {
+			fail(errors.New("cannot start: no request"))
+			return true
+		}
+		s.start(f.Start, func(p Process, err error) {
+			c.send(&frame{Seq: f.Seq, Process: &p, Error: text(err)})
+		})
+	case opStop:
+		s.stopTree(f.ID, syscall.Signal(f.Signal), time.Duration(f.Grace), fail)
+	case opSignal:
+		fail(s.signal(f.ID, syscall.Signal(f.Signal)))
+	case opForget:
+		fail(s.forget(f.ID))
+	case opList:
+		s.mu.Lock()
+		s.list(c, f.Seq)
+		s.mu.Unlock()
+	default:
+		fail(fmt.Errorf("cannot do %q: this keeper is older than the client (restart it once nothing runs)", f.Op))
+	}
+	return true
+}
+
+// list sends everything, in order with the events. The caller holds mu.
+func (s *server) list(c *conn, seq uint64) {
+	all := make([]Process, 0, len(s.entries))
+	for _, e := range s.entries {
+		if e.p.Run == 0 {
+			continue
+		}
+		if e.stream != nil {
+			_, e.p.Dropped = s.out.seen(e.stream, false)
+		}
+		all = append(all, e.p)
+	}
+	c.send(&frame{Seq: seq, Version: version, List: all})
+}
+
+// emit tells every client of a change. The caller holds mu, so that events come in order.
+func (s *server) emit(e *entry) {
+	if e.stream != nil && e.alive {
+		_, e.p.Dropped = s.out.seen(e.stream, false)
+	}
+	for c := range s.conns {
+		if c.hello {
+			c.send(&frame{Process: &e.p})
+		}
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
