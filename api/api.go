@@ -25,7 +25,7 @@ type Agent interface {
 	// Notices says what the host can't give this resource.
 	Notices(spec.Address) []string
 	// Command is accepted or refused at once, and not waited for. An error that is
-	// none of the Err values of this package is a refusal.
+	// neither engine.ErrRefused nor an Err value of this package is about the request.
 	Command(ctx context.Context, c engine.Command) error
 	// Spec says which declaration is in force, and what is wrong with a newer one.
 	Spec(ctx context.Context) (SpecStatus, error)

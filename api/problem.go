@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/svcctl/svcctl/engine"
 )
 
 // Problem is an error as the API sends it (RFC 9457).
@@ -41,7 +43,7 @@ func problemOf(err error, fallback int) *Problem {
 		return problem(http.StatusRequestEntityTooLarge, "cannot read the request: it is larger than %d bytes", tooLarge.Limit)
 	case errors.Is(err, ErrNotFound):
 		return problem(http.StatusNotFound, "%v", err)
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRefused), errors.Is(err, engine.ErrRefused):
 		return problem(http.StatusConflict, "%v", err)
 	case errors.Is(err, ErrInvalid):
 		return problem(http.StatusUnprocessableEntity, "%v", err)

@@ -159,6 +159,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) status(r *http.Request) (any, error) {
+	position := s.Feed.Last() // before the snapshot, so that the snapshot has it all
 	snap, err := s.Agent.Snapshot(r.Context())
 	if err != nil {
 		return nil, err
@@ -175,7 +176,9 @@ func (s *Server) status(r *http.Request) (any, error) {
 		}
 		keep = func(v *engine.ServiceView) bool { return set[v.FullName] }
 	}
-	return Render(snap, declared, s.Agent.Notices, keep), nil
+	doc := Render(snap, declared, s.Agent.Notices, keep)
+	doc.Position = position
+	return doc, nil
 }
 
 // normalName takes the default namespace off a name that spells it out.
@@ -251,7 +254,7 @@ func (s *Server) accept(r *http.Request, body CommandBody) (any, error) {
 		By: peerOf(r.Context()).name(), Reason: body.Reason, Until: body.Until,
 	})
 	if err != nil {
-		return nil, problemOf(err, http.StatusConflict)
+		return nil, problemOf(err, http.StatusUnprocessableEntity)
 	}
 	return Accepted{Services: body.Services}, nil
 }

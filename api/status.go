@@ -10,6 +10,7 @@ import (
 // Status is the answer of GET /v1/status and of `svcctl status --json`.
 type Status struct {
 	Cluster  ClusterStatus   `json:"cluster"`
+	Position uint64          `json:"position"` // of the event stream: what was told up to here is in this document
 	Services []ServiceStatus `json:"services"`
 }
 
@@ -47,6 +48,7 @@ type ServiceStatus struct {
 	Epoch      uint64               `json:"epoch"`
 	Level      spec.Level           `json:"level"`
 	Why        string               `json:"why"`
+	GivenUp    string               `json:"given_up,omitempty"` // why a failure ended it, until an operator acts
 	Requires   []string             `json:"requires,omitempty"`
 	Instances  []InstanceStatus     `json:"instances"`
 }
@@ -74,6 +76,7 @@ type ResourceStatus struct {
 	Why      string         `json:"why,omitempty"`
 	Detail   string         `json:"detail,omitempty"`
 	PID      int            `json:"pid,omitempty"`
+	GivenUp  bool           `json:"given_up,omitempty"` // nothing more is done about it without an operator
 	Level    spec.Level     `json:"level"`
 	Optional bool           `json:"optional,omitempty"`
 	Standby  bool           `json:"standby,omitempty"`
@@ -120,7 +123,7 @@ func renderService(node string, v *engine.ServiceView, notices func(spec.Address
 	s := ServiceStatus{
 		Name: v.Name, Namespace: v.Namespace, Topology: v.Topology, State: v.State, Available: v.Available,
 		Frozen: v.Frozen != nil, Freeze: v.Frozen, Undeclared: v.Undeclared,
-		Epoch: v.Epoch, Level: v.Level, Why: v.Why, Requires: v.Requires,
+		Epoch: v.Epoch, Level: v.Level, Why: v.Why, GivenUp: v.GivenUp, Requires: v.Requires,
 	}
 	i := InstanceStatus{Node: node, State: v.State, Role: "none", Why: v.Why, Resources: make([]ResourceStatus, 0, len(v.Resources))}
 	switch {
@@ -139,7 +142,7 @@ func renderService(node string, v *engine.ServiceView, notices func(spec.Address
 func renderResource(v *engine.ResourceView, notices func(spec.Address) []string) ResourceStatus {
 	r := ResourceStatus{
 		Address: v.Address, Kind: v.Kind, State: v.State, Since: v.Since, Restarts: v.Restarts, Error: v.Error,
-		Why: v.Why, Detail: v.Detail, PID: v.PID, Level: v.Level, Optional: v.Optional, Standby: v.Standby,
+		Why: v.Why, Detail: v.Detail, PID: v.PID, GivenUp: v.GivenUp, Level: v.Level, Optional: v.Optional, Standby: v.Standby,
 		Disabled: v.Disabled, Tags: v.Tags, After: v.After, Checks: make([]CheckStatus, 0, len(v.Checks)),
 	}
 	if notices != nil {

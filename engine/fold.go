@@ -233,7 +233,7 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 	v := &ServiceView{
 		FullName: s.name, Name: s.spec.Name, Namespace: s.spec.Namespace, Topology: s.spec.Topology,
 		State: s.state, Available: s.available(), Undeclared: s.undeclared, Frozen: s.intent.Frozen,
-		Epoch: s.epoch, Active: e.denied(s) == "", Level: spec.LevelKernel, Why: s.why,
+		Epoch: s.epoch, Active: e.denied(s) == "", Level: spec.LevelKernel, Why: s.why, GivenUp: s.intent.GivenUp,
 		Requires: s.spec.Requires, Resources: make([]ResourceView, 0, len(s.order)),
 	}
 	for _, r := range s.order {
@@ -241,6 +241,7 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 		rv := ResourceView{
 			Address: r.spec.Address, Kind: r.spec.Kind, State: r.state, Since: r.since, Restarts: r.restarts,
 			Error: r.err, Why: r.why, Detail: r.detail, PID: r.pid, Level: r.spec.Schema.Level,
+			GivenUp:  r.state == Failed && (r.usedUp || !p.Monitor) || r.state == Stuck && r.killed && r.call == nil,
 			Optional: p.Optional, Standby: p.Standby, Disabled: p.Disabled, Tags: p.Tags, After: p.After,
 		}
 		for _, c := range r.checks {

@@ -38,6 +38,7 @@ type ServiceView struct {
 	Active     bool   // this node holds the permission
 	Level      spec.Level
 	Why        string // why it is not up, in words; "" when it is
+	GivenUp    string // why a failure ended it, until an operator starts or clears it; else ""
 	Requires   []string
 	Resources  []ResourceView // in start order
 }
@@ -53,6 +54,7 @@ type ResourceView struct {
 	Why      string    // why it does not do more than it does
 	Detail   string    // what the last observation added
 	PID      int
+	GivenUp  bool // failed or stuck, and svcctl does nothing more about it by itself
 	Level    spec.Level
 	Optional bool
 	Standby  bool
