@@ -140,7 +140,7 @@ func (a *Agent) work(r *running) {
 		return
 	}
 	a.observeCall(r, took, status, err)
-	a.inbox.answer(engine.Done{Op: r.do.Op, Status: convert(status), Err: err})
+	a.inbox.answer(engine.Done{Op: r.do.Op, Status: observed(status), Err: err})
 }
 
 func deadlineOf(ctx context.Context) time.Time {
@@ -257,7 +257,7 @@ func (a *Agent) notice(res *spec.Resource, message string) {
 	})
 }
 
-func convert(st drivers.Status) engine.Status {
+func observed(st drivers.Status) engine.Status {
 	out := engine.Status{Detail: st.Detail, PID: st.PID}
 	switch st.State {
 	case drivers.Up:
@@ -298,7 +298,7 @@ func (l *loop) open(res *spec.Resource) (*handle, error) {
 	h = &handle{driver: d, digest: res.Digest}
 	if w, ok := d.(drivers.Watcher); ok && res.Monitor {
 		address := res.Address
-		h.stopWatch, err = w.Watch(func(st drivers.Status) { l.agent.inbox.observe(address, convert(st)) })
+		h.stopWatch, err = w.Watch(func(st drivers.Status) { l.agent.inbox.observe(address, observed(st)) })
 		if err != nil {
 			l.agent.record(engine.Fact{Kind: engine.FactNotice, Service: res.Service, Address: address,
 				Message: "cannot watch it, so that it is only probed now and then: " + err.Error()})
