@@ -1,158 +1,164 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/svcctl/svcctl/engine"
 )
 
-// intentsVersion is of the file's form; a newer one is refused, never guessed at.
-const intentsVersion = 1
+// intentKeeper writes what operators want of services to the state directory, behind
+// the loop's back: a disk that is full, read-only or hung delays nobody.
+type intentKeeper struct {
+	path string
+	log  hclog.Logger
 
-// intent is what the operator wants of one service, beyond its declaration.
-type intent struct {
-	State     string            `json:"state,omitempty"`     // started, stopped, or "" for what is declared
-	Overrides map[string]string `json:"overrides,omitempty"` // resource address → up or down
-	Frozen    *freeze           `json:"frozen,omitempty"`    // nil: not frozen
+	mu      sync.Mutex
+	intents map[string]engine.Intent
+	dirty   bool
+	waiters []chan struct{}
+	err     error
+	wake    chan struct{}
 }
 
-// freeze keeps svcctl from acting on a service by itself.
-type freeze struct {
-	By     string    `json:"by,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"` // zero: until thawed
+type intentFile struct {
+	Version int                      `json:"version"`
+	Intents map[string]engine.Intent `json:"intents"`
 }
 
-// isZero says whether an intent wants nothing beyond the declaration.
-func (i intent) isZero() bool { return i.State == "" && len(i.Overrides) == 0 && i.Frozen == nil }
+const intentVersion = 1
 
-// intents keeps what operators asked for over restarts of the agent. What can't be
-// written stays in memory, and holds, until Flush can write it. Not safe for
-// concurrent use.
-type intents struct {
-	path     string
-	services map[string]intent
-	unread   bool // the file is there, but could not be read: it must not be written over
-	unsaved  bool
-	fault    error
+func newIntentKeeper(stateDir string, log hclog.Logger) *intentKeeper {
+	return &intentKeeper{path: filepath.Join(stateDir, "intents.json"), log: log, intents: make(map[string]engine.Intent), wake: make(chan struct{}, 1)}
 }
 
-type intentsFile struct {
-	Version  int               `json:"version"`
-	Services map[string]intent `json:"services"`
-}
-
-// openIntents reads <state>/intents.json. It always returns intents that work; the
-// error says why what operators asked for earlier is not known. A damaged file is
-// kept beside the new one, as intents.json.damaged.
-func openIntents(stateDir string) (*intents, error) {
-	in := &intents{path: filepath.Join(stateDir, "intents.json"), services: map[string]intent{}}
-	raw, err := os.ReadFile(in.path)
+// load reads what was kept. A damaged file is put aside, not overwritten.
+func (k *intentKeeper) load() map[string]engine.Intent {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b, err := os.ReadFile(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return in, nil
+		return nil
 	}
-	if err != nil {
-		in.unread = true
-		in.fault = fmt.Errorf("cannot read what operators asked for: %w (services follow their declarations)", err)
-		return in, in.fault
-	}
-	var file intentsFile
-	err = json.Unmarshal(raw, &file)
-	if err == nil && file.Version != intentsVersion {
-		err = fmt.Errorf("its version is %d, and this program knows %d", file.Version, intentsVersion)
-	}
+	var file intentFile
 	if err == nil {
-		err = checkIntents(file.Services)
+		err = json.Unmarshal(b, &file)
+	}
+	if err == nil && file.Version > intentVersion {
+		err = fmt.Errorf("it is of version %d, written by a newer svcctl", file.Version)
 	}
 	if err != nil {
-		kept := in.path + ".damaged"
-		err = fmt.Errorf("cannot use %s: %w (kept as %s; services follow their declarations, freeze and stop again what should rest)", in.path, err, kept)
-		return in, errors.Join(err, os.Rename(in.path, kept))
+		k.log.Error("cannot read what operators want of the services: stops and freezes are forgotten", "file", k.path, "error", err)
+		if rename := os.Rename(k.path, k.path+".damaged"); rename != nil {
+			k.log.Error("cannot put the damaged file aside", "error", rename)
+		}
+		return nil
 	}
-	for name, i := range file.Services {
-		in.services[name] = i
+	k.intents = file.Intents
+	if k.intents == nil {
+		k.intents = make(map[string]engine.Intent)
 	}
-	return in, nil
+	return maps.Clone(k.intents)
 }
 
-func checkIntents(services map[string]intent) error {
-	for name, i := range services {
-		if i.State != "" && i.State != "started" && i.State != "stopped" {
-			return fmt.Errorf("service %s has state %q", name, i.State)
+// set notes an intent, or forgets it where it is nil.
+func (k *intentKeeper) set(service string, i *engine.Intent) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if i == nil {
+		if _, had := k.intents[service]; !had {
+			return
 		}
-		for address, o := range i.Overrides {
-			if o != "up" && o != "down" {
-				return fmt.Errorf("%s of service %s has override %q", address, name, o)
-			}
-		}
-	}
-	return nil
-}
-
-// Get returns what is wanted of a service; it must not be changed.
-func (in *intents) Get(service string) intent { return in.services[service] }
-
-// All returns every intent by service; it must not be changed.
-func (in *intents) All() map[string]intent { return in.services }
-
-// Set notes what is wanted of a service and writes it. It holds also where the
-// error says that it could not be written.
-func (in *intents) Set(service string, i intent) error {
-	if err := checkIntents(map[string]intent{service: i}); err != nil {
-		panic(fmt.Sprintf("internal error: %v", err))
-	}
-	if i.isZero() {
-		if _, ok := in.services[service]; !ok {
-			return in.fault
-		}
-		delete(in.services, service)
+		delete(k.intents, service)
 	} else {
-		in.services[service] = i
+		k.intents[service] = *i
 	}
-	in.unsaved = true
-	return in.Flush()
+	k.dirty = true
+	k.rouse()
 }
 
-// Fault says why the disk lacks something, or is nil.
-func (in *intents) Fault() error { return in.fault }
-
-// Flush writes what the disk lacks; it costs nothing where it lacks nothing.
-func (in *intents) Flush() error {
-	if !in.unsaved {
-		return in.fault
+func (k *intentKeeper) rouse() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
 	}
-	in.fault = in.write()
-	in.unsaved = in.fault != nil
-	return in.fault
 }
 
-func (in *intents) write() error {
-	if in.unread {
-		disk, err := openIntents(filepath.Dir(in.path))
-		if disk.unread {
-			return err
+// written returns a channel that is closed once all that was set by now was written,
+// or could not be.
+func (k *intentKeeper) written() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := make(chan struct{})
+	if !k.dirty {
+		close(c)
+		return c
+	}
+	k.waiters = append(k.waiters, c)
+	k.rouse()
+	return c
+}
+
+// fault says why the last write failed; "" when it did not.
+func (k *intentKeeper) fault() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == nil {
+		return ""
+	}
+	return k.err.Error()
+}
+
+func (k *intentKeeper) run(ctx context.Context) {
+	retry := time.NewTicker(mendEvery)
+	defer retry.Stop()
+	for {
+		select {
+		case <-k.wake:
+		case <-retry.C:
+		case <-ctx.Done():
+			k.save()
+			return
 		}
-		for name, i := range disk.services {
-			if _, newer := in.services[name]; !newer {
-				in.services[name] = i
-			}
-		}
-		in.unread = false
+		k.save()
 	}
-	raw, err := json.MarshalIndent(intentsFile{Version: intentsVersion, Services: in.services}, "", "  ")
+}
+
+func (k *intentKeeper) save() {
+	k.mu.Lock()
+	if !k.dirty {
+		k.mu.Unlock()
+		return
+	}
+	k.dirty = false
+	b, err := json.MarshalIndent(intentFile{Version: intentVersion, Intents: k.intents}, "", " ")
+	waiters := k.waiters
+	k.waiters = nil
+	k.mu.Unlock()
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(in.path), 0o700)
+		err = writeDurably(k.path, b)
 	}
-	if err == nil {
-		err = writeDurably(in.path, append(raw, '\n'))
-	}
+	k.mu.Lock()
 	if err != nil {
-		return fmt.Errorf("cannot note what operators asked for in %s: %w (it holds until the agent ends; is the disk full, read-only or gone?)", in.path, err)
+		err = fmt.Errorf("cannot keep what operators want of the services: %w", err)
+		k.dirty = true
 	}
-	return nil
+	if err != nil && k.err == nil {
+		k.log.Warn("stops and freezes would be lost by a restart of the agent", "error", err)
+	}
+	k.err = err
+	k.mu.Unlock()
+	for _, c := range waiters {
+		close(c)
+	}
 }

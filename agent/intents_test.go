@@ -1,88 +1,82 @@
 package agent
 
 import (
-	"errors"
+	"context"
 	"os"
 	"path/filepath"
-	"reflect"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/svcctl/svcctl/engine"
 )
 
-func TestIntentsAreReadBackAfterARestart(t *testing.T) {
-	state := t.TempDir()
-	in, err := openIntents(state)
-	must(t, err)
-	want := intent{State: "stopped", Overrides: map[string]string{"orders/app.main": "down"}, Frozen: &freeze{By: "ada", Reason: "disk swap", Since: noon, Until: noon.Add(time.Hour)}}
-	must(t, in.Set("orders", want))
-	must(t, in.Set("web", intent{State: "started"}))
-	must(t, in.Set("web", intent{}))
-	again, err := openIntents(state)
-	must(t, err)
-	if !reflect.DeepEqual(again.All(), map[string]intent{"orders": want}) {
-		t.Fatalf("%+v", again.All())
+func runKeeper(t *testing.T, dir string) *intentKeeper {
+	k := newIntentKeeper(dir, hclog.NewNullLogger())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { k.run(ctx); close(ended) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return k
+}
+
+func TestWhatOperatorsWantOutlivesTheAgent(t *testing.T) {
+	dir := t.TempDir()
+	k := runKeeper(t, dir)
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	k.set("web", &engine.Intent{State: engine.WishStopped, By: "alice"})
+	k.set("db", &engine.Intent{Frozen: &engine.Freeze{By: "bob", Reason: "disk swap", Since: since}})
+	k.set("old", &engine.Intent{State: engine.WishStarted})
+	k.set("old", nil)
+	<-k.written()
+	again := newIntentKeeper(dir, hclog.NewNullLogger()).load()
+	if len(again) != 2 || again["web"].State != engine.WishStopped || again["web"].By != "alice" {
+		t.Errorf("read back: %+v", again)
+	}
+	if f := again["db"].Frozen; f == nil || f.Reason != "disk swap" || !f.Since.Equal(since) {
+		t.Errorf("the freeze read back: %+v", f)
 	}
 }
 
-func TestIntentsThatCannotBeWrittenHoldAndAreWrittenLater(t *testing.T) {
-	state := t.TempDir()
-	mount(t, "tmpfs", state, "tmpfs", syscall.MS_RDONLY, "size=64k")
-	in, err := openIntents(state)
-	must(t, err)
-	if err := in.Set("orders", intent{State: "stopped"}); !errors.Is(err, syscall.EROFS) || !errors.Is(in.Fault(), syscall.EROFS) {
+func TestAnIntentThatCannotBeWrittenDelaysNobodyAndIsWrittenLater(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the folder should be
 		t.Fatal(err)
 	}
-	if in.Get("orders").State != "stopped" {
-		t.Fatal("the intent does not hold")
+	k := newIntentKeeper(dir, hclog.NewNullLogger())
+	k.set("web", &engine.Intent{State: engine.WishStopped})
+	waiting := k.written()
+	k.save()
+	<-waiting // answered though nothing could be written
+	if k.fault() == "" {
+		t.Fatal("no fault is told")
 	}
-	must(t, syscall.Mount("", state, "", syscall.MS_REMOUNT, "size=64k"))
-	must(t, in.Flush())
-	again, err := openIntents(state)
-	must(t, err)
-	if again.Get("orders").State != "stopped" || in.Fault() != nil {
-		t.Fatal("the intent was not written later")
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestDamagedIntentsAreToldAndKept(t *testing.T) {
-	for _, content := range []string{"{", `{"version":2}`, `{"version":1,"services":{"a":{"state":"perhaps"}}}`, `{"version":1,"services":{"a":{"overrides":{"b":"sideways"}}}}`} {
-		state := t.TempDir()
-		path := filepath.Join(state, "intents.json")
-		put(t, path, content)
-		in, err := openIntents(state)
-		if err == nil || !strings.Contains(err.Error(), path) || len(in.All()) != 0 {
-			t.Errorf("%s: %v, %v", content, err, in.All())
-		}
-		must(t, in.Set("a", intent{State: "started"}))
-		if raw, _ := os.ReadFile(path + ".damaged"); string(raw) != content {
-			t.Errorf("%s was not kept", content)
-		}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	k.save()
+	if f := k.fault(); f != "" {
+		t.Errorf("the fault stays: %s", f)
+	}
+	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
+		t.Errorf("read back: %+v", got)
 	}
 }
 
-func TestIntentsThatCouldNotBeReadAreNotWrittenOver(t *testing.T) {
-	top := t.TempDir()
-	state, away := filepath.Join(top, "state"), filepath.Join(top, "away")
-	must(t, os.Mkdir(away, 0o700))
-	before, err := openIntents(away)
-	must(t, err)
-	must(t, before.Set("orders", intent{State: "stopped"}))
-	put(t, state, "") // no directory
-	in, err := openIntents(state)
-	if err == nil {
-		t.Fatal("read from nowhere")
+func TestADamagedIntentFileIsPutAsideNotOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "intents.json")
+	if err := os.WriteFile(path, []byte(`{"version":1,"intents":{"we`), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if err := in.Set("web", intent{State: "stopped"}); err == nil {
-		t.Fatal("written to nowhere")
+	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); len(got) != 0 {
+		t.Errorf("read from a damaged file: %+v", got)
 	}
-	must(t, os.Remove(state))
-	must(t, os.Rename(away, state))
-	must(t, in.Flush())
-	again, err := openIntents(state)
-	must(t, err)
-	if len(again.All()) != 2 {
-		t.Fatalf("%+v", again.All())
+	if b, err := os.ReadFile(path + ".damaged"); err != nil || len(b) == 0 {
+		t.Errorf("the damaged file is gone: %v", err)
 	}
 }
