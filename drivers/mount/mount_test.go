@@ -184,13 +184,13 @@ func TestMkfsTouchesABlankDeviceOnly(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"another file system", "mkfs.btrfs -q $1", "holds btrfs, not ext4"},
 		{"a swap area", "mkswap -q $1", "not ext4"},
-		{"a partition table", "echo 2048, | sfdisk -q --no-reread --no-tell-kernel $1", "signature of dos"},
+		{"a partition table", `printf '\203\0\0\0\0\10\0\0\0\10\0\0' | dd of=$1 bs=1 seek=450 conv=notrunc status=none; printf '\125\252' | dd of=$1 bs=1 seek=510 conv=notrunc status=none`, "signature of dos"},
 		{"bytes at the start", "printf x | dd of=$1 bs=1 seek=5000 conv=notrunc status=none", "first MiB is not zero"},
 		{"bytes at the end", "printf x | dd of=$1 bs=1M seek=127 conv=notrunc status=none", "last MiB is not zero"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			device := disk(t, 128)
-			if out, err := exec.Command("sh", "-c", "exec 2>&1; "+c.script+" >/dev/null; sync $1", "sh", device).Output(); err != nil {
+			if out, err := exec.Command("sh", "-c", "exec 2>&1; set -e; "+c.script+" >/dev/null; sync $1", "sh", device).Output(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			before := run(t, "sha256sum", device)

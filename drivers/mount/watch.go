@@ -64,7 +64,7 @@ func (w *watch) end(s *subscription) {
 }
 
 func (w *watch) begin() error {
-	table, err := os.Open("/proc/self/mountinfo")
+	table, err := openTable()
 	if err != nil {
 		return err
 	}
