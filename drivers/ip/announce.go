@@ -3,7 +3,7 @@ package ip
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"net/netip"
 	"os"
 	"time"
@@ -13,22 +13,42 @@ import (
 
 // announce tells the neighbours where the address is, now and by a timer again and
 // again: a switch port that is just waking up swallows the first frames. The timer
-// holds no goroutine, and Stop ends it.
+// holds no goroutine; it ends by itself, by the address's absence, or by Stop.
 func (d *driver) announce(l *link) error {
-	d.mu.Lock()
-	d.sequence++
-	mine := d.sequence
-	if d.pending != nil {
-		d.pending.Stop()
-	}
-	d.mu.Unlock()
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	err := tell(l, d.want.Addr())
-	d.later(mine, 1)
+	if errors.Is(err, unix.ENOBUFS) {
+		err = nil // a full queue loses one announcement, and that is what the next is for
+	}
+	d.plan(d.begin(), 1)
 	return err
 }
 
-// later plans announcement number told+1, or the next refresh.
-func (d *driver) later(mine, told int) {
+// announceAgain starts another series without waiting for it.
+func (d *driver) announceAgain() {
+	mine := d.begin()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sequence == mine {
+		d.pending = time.AfterFunc(0, func() { d.next(mine, 0) })
+	}
+}
+
+// begin ends the series of announcements before, and returns the number of the next.
+func (d *driver) begin() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sequence++
+	if d.pending != nil {
+		d.pending.Stop()
+		d.pending = nil
+	}
+	return d.sequence
+}
+
+// plan sets the time of the announcement behind those that were told.
+func (d *driver) plan(mine, told int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sequence != mine {
@@ -43,37 +63,30 @@ func (d *driver) later(mine, told int) {
 	default:
 		return
 	}
-	d.pending = time.AfterFunc(wait, func() { d.again(mine, told) })
+	d.pending = time.AfterFunc(wait, func() { d.next(mine, told) })
 }
 
-// again announces if the address is still ours to announce.
-func (d *driver) again(mine, told int) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	c := d.current()
-	s, err := d.look(ctx, c.Interface)
+// next announces if the address is still there.
+func (d *driver) next(mine, told int) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	d.mu.Lock()
-	ended := d.sequence != mine
+	ended, name := d.sequence != mine, d.config.Interface
 	d.mu.Unlock()
 	if ended {
 		return
 	}
-	if err == nil && s.there && s.link.carrier() && s.link.neighbours() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s, err := d.look(ctx, name)
+	if err == nil && !s.there {
+		return
+	}
+	if err == nil && s.link.carrier() && s.link.neighbours() {
 		// A lost announcement is what the next one is for.
 		_ = tell(&s.link, d.want.Addr())
 	}
-	d.later(mine, told+1)
-}
-
-// silence ends the announcements.
-func (d *driver) silence() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sequence++
-	if d.pending != nil {
-		d.pending.Stop()
-		d.pending = nil
-	}
+	d.plan(mine, told+1)
 }
 
 // tell sends one round: for IPv4 as a request and as a reply, since some stacks heed
@@ -98,8 +111,8 @@ func tell(l *link, a netip.Addr) error {
 	}
 	defer socket.Close()
 	for _, f := range frames {
-		if _, err := socket.Write(f); err != nil {
-			return fmt.Errorf("cannot send on %s: %w", l.name, err)
+		if err := send(socket, f); err != nil {
+			return err
 		}
 	}
 	return nil

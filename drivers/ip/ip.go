@@ -37,6 +37,8 @@ type driver struct {
 	events *events
 	want   netip.Prefix
 
+	telling sync.Mutex // held while an announcement is sent; taken before mu
+
 	mu       sync.Mutex // guards what follows
 	config   Config
 	pending  *time.Timer // the next announcement; nil: none
@@ -58,7 +60,10 @@ func (d *driver) current() Config {
 }
 
 // Update implements drivers.Updater.
-func (d *driver) Update(_ context.Context, config any) error {
+func (d *driver) Update(ctx context.Context, config any) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("cannot update %s: %w", d.want, err)
+	}
 	d.mu.Lock()
 	d.config = *config.(*Config)
 	d.mu.Unlock()
@@ -144,15 +149,26 @@ func (d *driver) Start(ctx context.Context) error {
 	if err != nil {
 		return d.failed(c, err)
 	}
-	if s.there && d.status(c.Interface, s).State == drivers.Up {
-		return nil // adopted: its neighbours know it
+	if d.status(c.Interface, s).State != drivers.Up {
+		if err := d.fit(ctx, c, s); err != nil {
+			return d.failed(c, err)
+		}
+		if s.there { // half done by a call that was cut short, or refused by the network
+			if err := d.drop(ctx, s.link.index); err != nil {
+				return d.failed(c, err)
+			}
+		}
+		if err := d.take(ctx, c, s); err != nil {
+			return d.failed(c, err)
+		}
+		if s, err = d.look(ctx, c.Interface); err != nil {
+			return d.failed(c, err)
+		}
+		if now := d.status(c.Interface, s); now.State != drivers.Up {
+			return d.failed(c, fmt.Errorf("it was added and is not up: %s (is somebody else at work on %s?)", now.Detail, c.Interface))
+		}
 	}
-	if err := d.fit(ctx, c, s); err != nil {
-		return d.failed(c, err)
-	}
-	if err := d.take(ctx, c, s); err != nil {
-		return d.failed(c, err)
-	}
+	// Also an address that was there: whoever put it may not have come to telling.
 	if c.Announce > 0 && s.link.neighbours() {
 		if err := d.announce(&s.link); err != nil {
 			return fmt.Errorf("cannot announce %s on %s: %w", c.Address, c.Interface, err)
@@ -261,7 +277,9 @@ func (d *driver) put(ctx context.Context, c Config, l *link) (duplicate bool, er
 // Stop implements drivers.Driver. Only the address with its own prefix is taken
 // from its own interface; what is not there is not missed.
 func (d *driver) Stop(ctx context.Context) error {
-	d.silence()
+	d.begin()
+	d.telling.Lock() // what is being sent is waited for (a second at most): nothing is announced behind the removal
+	defer d.telling.Unlock()
 	c := d.current()
 	s, err := d.look(ctx, c.Interface)
 	if err == nil && s.there {

@@ -56,6 +56,9 @@ var errNoLink = errors.New("no such interface")
 // kernel answers within microseconds unless its network lock hangs, and then all
 // others wait for their turn, each only as long as its own context.
 func (k *kernel) converse(ctx context.Context, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case k.turn <- struct{}{}:
 	case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -152,6 +153,17 @@ func wire(l *link, protocol uint16, listen netip.Addr) (*os.File, error) {
 		return nil, fmt.Errorf("cannot open a packet socket on %s: %w", l.name, err)
 	}
 	return f, nil
+}
+
+// send is bounded: a link whose queue stays full drops the frame.
+func send(socket *os.File, frame []byte) error {
+	if err := socket.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		return err
+	}
+	if _, err := socket.Write(frame); err != nil {
+		return fmt.Errorf("cannot send: %w (is the interface up?)", err)
+	}
+	return nil
 }
 
 func filter(fd int) error {

@@ -101,8 +101,8 @@ func probe(ctx context.Context, l *link, a netip.Addr, timing []time.Duration) (
 	defer socket.Close()
 	for i, wait := range timing {
 		if i > 0 {
-			if _, err := socket.Write(question); err != nil {
-				return mac, false, fmt.Errorf("cannot ask the network of %s: %w", l.name, err)
+			if err := send(socket, question); err != nil {
+				return mac, false, err
 			}
 		}
 		if mac, found, err = hear(ctx, socket, a, l.mac, wait); found || err != nil {

@@ -46,13 +46,14 @@ func (d *driver) Watch(changed func(drivers.Status)) (stop func(), err error) {
 		return nil, fmt.Errorf("cannot watch %s: %w", d.want, err)
 	}
 	w.mu.Lock()
-	w.told, err = d.Status(ctx)
+	now, err := d.Status(ctx)
+	w.told = now
 	w.mu.Unlock()
 	if err != nil {
 		d.events.leave(w)
 		return nil, err
 	}
-	d.resume(w.told)
+	d.resume(now)
 	return func() { d.events.leave(w) }, nil
 }
 
@@ -63,7 +64,7 @@ func (d *driver) resume(s drivers.Status) {
 	mine, told := d.sequence, d.config.Announce
 	d.mu.Unlock()
 	if idle {
-		d.later(mine, told)
+		d.plan(mine, told)
 	}
 }
 
@@ -190,7 +191,7 @@ func (w *watch) look() {
 	if now.State == drivers.Up && w.lost {
 		w.lost = false
 		if s.link.neighbours() && w.driver.current().Announce > 0 {
-			_ = w.driver.announce(&s.link) // repeated by its timer
+			w.driver.announceAgain()
 		}
 	}
 	if now != w.told {
