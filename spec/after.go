@@ -119,7 +119,7 @@ func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may acces
 func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access) ([]Address, bool) {
 	kind := t.RootName()
 	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
-		if !s.brokenNames[kind] {
+		if !s.misnamed(kind, second(t)) {
 			x.report(codeAfter, t.SourceRange(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
 		}
 		return nil, false
