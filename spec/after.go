@@ -31,7 +31,7 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 		}
 	}
 	for _, e := range valueExpressions(d.block.Body) {
-		for _, t := range e.Variables() {
+		for _, t := range x.variables(e) {
 			target := s.find(t.RootName(), second(t))
 			if target == nil {
 				continue

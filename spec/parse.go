@@ -38,7 +38,7 @@ func (r *run) parse(f *file) {
 		return
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
-	if at, deep := deepLoop(body); deep {
+	if at, deep := deepLoop(body, src); deep {
 		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
 		f.broken, f.incomplete = true, true
 		return

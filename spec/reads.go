@@ -13,7 +13,7 @@ import (
 // where the expression can't be evaluated, whoever is to blame.
 func (x *evaluation) checkReads(expr hclsyntax.Expression, may access) bool {
 	ok := true
-	for _, t := range expr.Variables() {
+	for _, t := range x.variables(expr) {
 		ok = x.checkRead(t, may) && ok
 	}
 	return ok

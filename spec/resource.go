@@ -132,7 +132,7 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
 	out := map[string]hcl.Range{}
 	for _, e := range allExpressions(d.block.Body, nil) {
-		for _, t := range e.Variables() {
+		for _, t := range x.variables(e) {
 			if target := s.find(t.RootName(), second(t)); target != nil {
 				if _, known := out[target.local()]; !known {
 					out[target.local()] = t.SourceRange()
