@@ -18,9 +18,15 @@ const (
 	maxLoops     = 2    // for in for
 )
 
+// mayDefine says whether a file can hold variables or locals, without parsing it.
+func mayDefine(src []byte) bool {
+	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
+}
+
 // parse reads the syntax tree of a file that is new or changed.
 func (r *run) parse(f *file) {
 	src := r.sources[f]
+	f.parsed = true
 	body, findings, broken := parseSource(f.path, src)
 	f.findings, f.broken = findings, broken
 	if broken {
@@ -32,7 +38,7 @@ func (r *run) parse(f *file) {
 		return
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
-	if at, deep := deepLoop(body); deep {
+	if at, deep := deepLoop(body, src); deep {
 		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
 		f.broken, f.incomplete = true, true
 		return
