@@ -47,7 +47,7 @@ func holders(ctx context.Context, path string) (by []holder) {
 			return by
 		}
 		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			if how := holds1(pid, path); how != "" {
+			if how := howHeld(pid, path); how != "" {
 				comm, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "comm"))
 				by = append(by, holder{pid: pid, name: strings.TrimSpace(string(comm)), how: how})
 			}
@@ -62,8 +62,8 @@ func holders(ctx context.Context, path string) (by []holder) {
 	return by
 }
 
-// holds1 says how one process holds path, or "".
-func holds1(pid int, path string) string {
+// howHeld says how one process holds path, or "".
+func howHeld(pid int, path string) string {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	for _, link := range []struct{ name, how string }{
 		{"cwd", "works in it"}, {"root", "has its root in it"}, {"exe", "runs a program from it"},
