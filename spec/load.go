@@ -79,6 +79,7 @@ type run struct {
 	bodies   map[*file]*hclsyntax.Body
 	sources  map[*file][]byte
 	included map[string]*included
+	parsing  *parsing
 	bytes    int64
 	anyBad   bool // some file is not HCL: what seems to be missing may be in there
 	badIn    map[string]bool
@@ -145,10 +146,12 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	// Definitions come first, since any file may read them. A file without any is
 	// parsed only when its turn comes, so that the trees of a large set are never
 	// in memory together.
+	var later []*file
 	for _, f := range stale {
 		if mayDefine(r.sources[f]) {
 			r.parse(f)
-			r.badIn[f.folder] = r.badIn[f.folder] || f.broken
+		} else {
+			later = append(later, f)
 		}
 	}
 	for _, p := range r.paths {
@@ -157,6 +160,9 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		}
 	}
 	r.define()
+	slices.SortFunc(later, func(a, b *file) int { return strings.Compare(a.path, b.path) })
+	r.parsing = r.startParsing(later)
+	defer r.parsing.stop()
 	for _, p := range r.paths {
 		r.refresh(files[p])
 		r.anyBad = r.anyBad || files[p].broken
@@ -223,8 +229,8 @@ func (r *run) includesChanged(f *file) bool {
 
 // refresh evaluates a file whose content, or the values that it reads, changed.
 func (r *run) refresh(f *file) {
-	if r.sources[f] != nil && r.bodies[f] == nil && !f.parsed {
-		r.parse(f)
+	if body := r.parsing.take(f); body != nil {
+		r.bodies[f] = body
 	}
 	defer r.forget(f)
 	if f.agent || f.broken {

@@ -335,12 +335,12 @@ func TestFilesInOtherEncodings(t *testing.T) {
 		t.Errorf("latin-1:\n%s", printed(findings))
 	}
 	for _, deep := range []string{
-		"locals {\n  a = " + strings.Repeat("[", 1e6) + "\n}\n",
-		"locals {\n  a = " + strings.Repeat("-", 1e6) + "1\n}\n",
-		"locals {\n  a = 1" + strings.Repeat("+1", 1e6) + "\n}\n",
-		"locals {\n  a = " + strings.Repeat("true ? 1 : ", 1e5) + "1\n}\n",
-		strings.Repeat("a {\n", 1e5),
-		"locals {\n  a = " + strings.Repeat("\"${", 1e5) + "\n}\n",
+		"locals {\n  a = " + strings.Repeat("[", 2e4) + "\n}\n",
+		"locals {\n  a = " + strings.Repeat("-", 5e3) + "1\n}\n",
+		"locals {\n  a = 1" + strings.Repeat("+1", 2e4) + "\n}\n",
+		"locals {\n  a = " + strings.Repeat("true ? 1 : ", 5e3) + "1\n}\n",
+		strings.Repeat("a {\n", 5e3),
+		"locals {\n  a = " + strings.Repeat("\"${", 5e3) + "\n}\n",
 	} {
 		_, findings := NewLoader(testOptions).Load(set("a.hcl", deep))
 		if len(findings) != 1 || findings[0].Code != codeTooDeep {
