@@ -204,6 +204,22 @@ func TestAMissingInterfaceIsAnswered(t *testing.T) {
 	})
 }
 
+func TestAKernelThatHangsHoldsNoCallBeyondItsTime(t *testing.T) {
+	d := opened(t, Config{Address: families[0]})
+	d.kernel.turn <- struct{}{} // as a request does that gets no answer
+	for name, call := range map[string]func(context.Context) error{
+		"Status": func(ctx context.Context) error { _, err := d.Status(ctx); return err },
+		"Start":  d.Start,
+		"Stop":   d.Stop,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := call(ctx); err == nil || !strings.Contains(err.Error(), "the kernel does not answer") {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
+
 func TestOnlyClaimsOfOthersCount(t *testing.T) {
 	own, other := [6]byte{2, 0, 0, 0, 0, 1}, [6]byte{2, 0, 0, 0, 0, 2}
 	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
