@@ -50,6 +50,23 @@ func TestTheNeighboursFollow(t *testing.T) {
 	})
 }
 
+func TestAnAdoptedAddressIsRefreshedToo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w world) {
+		w.on(t, "here", "address add 10.77.0.10/24 dev eth0 label eth0:vip")
+		d := opened(t, Config{Address: "10.77.0.10/24", Label: "eth0:vip", Announce: 1, Refresh: time.Second})
+		watched(t, d)
+		for range 2 {
+			w.on(t, "there", "neighbour replace 10.77.0.10 lladdr 02:00:00:00:00:99 nud stale dev eth0")
+			w.cached(t, "10.77.0.10", hereMAC)
+		}
+		stop(t, d)
+		start(t, d)
+		if shown := w.on(t, "here", "address show dev eth0"); !strings.Contains(shown, "eth0:vip") {
+			t.Errorf("no label: %s", shown)
+		}
+	})
+}
+
 func TestAConflictIsNamedByItsMAC(t *testing.T) {
 	inWorld(t, func(t *testing.T, w world) {
 		for _, a := range families {
