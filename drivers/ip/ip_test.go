@@ -50,6 +50,23 @@ func TestTheNeighboursFollow(t *testing.T) {
 	})
 }
 
+func TestAnAdoptedAddressIsRefreshedToo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w world) {
+		w.on(t, "here", "address add 10.77.0.10/24 dev eth0 label eth0:vip")
+		d := opened(t, Config{Address: "10.77.0.10/24", Label: "eth0:vip", Announce: 1, Refresh: time.Second})
+		watched(t, d)
+		for range 2 {
+			w.on(t, "there", "neighbour replace 10.77.0.10 lladdr 02:00:00:00:00:99 nud stale dev eth0")
+			w.cached(t, "10.77.0.10", hereMAC)
+		}
+		stop(t, d)
+		start(t, d)
+		if shown := w.on(t, "here", "address show dev eth0"); !strings.Contains(shown, "eth0:vip") {
+			t.Errorf("no label: %s", shown)
+		}
+	})
+}
+
 func TestAConflictIsNamedByItsMAC(t *testing.T) {
 	inWorld(t, func(t *testing.T, w world) {
 		for _, a := range families {
@@ -202,6 +219,22 @@ func TestAMissingInterfaceIsAnswered(t *testing.T) {
 		expect(t, gone, drivers.Down, "there is no interface eth1")
 		stop(t, gone)
 	})
+}
+
+func TestAKernelThatHangsHoldsNoCallBeyondItsTime(t *testing.T) {
+	d := opened(t, Config{Address: families[0]})
+	d.kernel.turn <- struct{}{} // as a request does that gets no answer
+	for name, call := range map[string]func(context.Context) error{
+		"Status": func(ctx context.Context) error { _, err := d.Status(ctx); return err },
+		"Start":  d.Start,
+		"Stop":   d.Stop,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := call(ctx); err == nil || !strings.Contains(err.Error(), "the kernel does not answer") {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
 }
 
 func TestOnlyClaimsOfOthersCount(t *testing.T) {

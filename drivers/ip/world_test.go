@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ const (
 
 type world struct{ prefix string }
 
+var worlds atomic.Int64
+
 // inWorld runs body in a world of its own: this test binary is started again
 // inside the namespace of the host "here".
 func inWorld(t *testing.T, body func(t *testing.T, w world)) {
@@ -36,7 +39,8 @@ func inWorld(t *testing.T, body func(t *testing.T, w world)) {
 		body(t, world{prefix})
 		return
 	}
-	w := world{fmt.Sprintf("svctest-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)}
+	t.Parallel() // each has its own world
+	w := world{fmt.Sprintf("svctest-%d-%d-", os.Getpid(), worlds.Add(1))}
 	for _, host := range []string{"here", "there", "switch"} {
 		t.Cleanup(func() { exec.Command("ip", "netns", "delete", w.prefix+host).Run() }) // gone already, or never made
 		run(t, "ip", "netns", "add", w.prefix+host)
