@@ -284,6 +284,17 @@ func (c *Client) Forget(ctx context.Context, id string) error {
 	return nil
 }
 
+// Retire ends a keeper that holds no process, and closes the client: for a clean
+// uninstall, an upgrade, or a test. It forgets exits that nobody acknowledged.
+func (c *Client) Retire(ctx context.Context) error {
+	_, err := c.call(ctx, &frame{Op: opRetire})
+	if err != nil && !errors.Is(err, ErrAway) {
+		return err
+	}
+	c.Close()
+	return nil
+}
+
 // List asks the keeper for all that it knows, sorted by id.
 func (c *Client) List(ctx context.Context) ([]Process, error) {
 	a, err := c.call(ctx, &frame{Op: opList})

@@ -56,6 +56,8 @@ type server struct {
 	resting   *time.Timer
 	idleSince time.Time
 	removals  chan string
+	leave     chan struct{}
+	retired   bool
 }
 
 // Main runs the keeper, or with a first argument "exec" the stub between its fork
@@ -156,7 +158,7 @@ func newServer(run, logs string, noGroups bool, again []string) (*server, error)
 		entries: make(map[string]*entry), byPID: make(map[int]*entry),
 		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
 		run: uint64(boottime() / time.Microsecond), scratch: make([]byte, readSize),
-		idleSince: time.Now(), removals: make(chan string, 1024),
+		idleSince: time.Now(), removals: make(chan string, 1024), leave: make(chan struct{}, 1),
 	}
 	if !noGroups {
 		s.groups = findGroups(name)
@@ -199,6 +201,8 @@ func (s *server) live(signals <-chan os.Signal) {
 				s.groups.remove(id)
 			}
 			continue
+		case <-s.leave:
+			return
 		case <-signals: // what we hold must live: only being needless ends us
 		case <-tick.C:
 		}
@@ -252,6 +256,23 @@ func (s *server) rest() {
 	if s.resting != nil {
 		s.resting.Reset(groupsStay + 100*time.Millisecond)
 	}
+}
+
+// retire ends the keeper at once if it holds nothing.
+func (s *server) retire() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, e := range s.entries {
+		if e.alive || e.birth != nil || e.p.Remains > 0 {
+			return fmt.Errorf("cannot end the keeper: %s is running (stop it first)", id)
+		}
+	}
+	s.retired = true // from here on a start is refused
+	select {
+	case s.leave <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // discard removes the groups of a forgotten id, off the caller's path.
@@ -365,6 +386,8 @@ func (s *server) answer(c *conn, f *frame) bool {
 		fail(s.signal(f.ID, syscall.Signal(f.Signal)))
 	case opForget:
 		fail(s.forget(f.ID))
+	case opRetire:
+		fail(s.retire())
 	case opList:
 		s.mu.Lock()
 		s.list(c, f.Seq)
