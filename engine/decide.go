@@ -63,7 +63,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 	r.why, r.patient = "", false
 	e.adoptNext(s, r)
 	r.standOn(s)
-	if r.policy().Disabled && r.state == Unknown {
+	if r.policy().Disabled && r.untried {
 		r.why = "disabled"
 		return // left alone: what was never asked of is not probed either
 	}
@@ -159,7 +159,7 @@ func (r *resource) standOn(s *service) {
 }
 
 func (e *Engine) decideUnknown(s *service, r *resource) {
-	if r.fresh {
+	if r.fresh && r.untried {
 		if w := s.leaving(); w != nil {
 			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
 			return
@@ -326,7 +326,7 @@ func (d *resource) comes() bool {
 	case Starting, Stopping:
 		return true
 	case Unknown:
-		return !d.policy().Disabled
+		return !d.policy().Disabled || !d.untried
 	case Down:
 		return d.want && d.patient
 	case Up, Failed, Stuck:
@@ -369,7 +369,7 @@ func (e *Engine) unmet(s *service) string {
 		if other == nil {
 			return "waits for service " + name + ", which is not known here"
 		}
-		if !other.available() {
+		if !e.available(other) {
 			return "waits for service " + name + ", which is " + string(e.foldState(other))
 		}
 	}
