@@ -53,6 +53,7 @@ type revisions struct {
 	unsaved map[int]Revision  // whole manifests that the disk lacks
 	blobs   map[string][]byte // their blobs that the disk lacks
 	lost    map[string]bool   // blobs that were found missing or damaged
+	saved   int               // the newest manifest that the disk was given; 0: none
 	stale   bool              // spec/current is to be written
 	moved   map[string]bool   // bases that the disk lacks
 	fault   error             // of the last write; nil: all is on disk

@@ -114,7 +114,7 @@ func (r *revisions) loadCurrent(numbers []int) error {
 	if err != nil {
 		return err
 	}
-	r.current, r.stale = &rev, said != newest
+	r.current, r.saved, r.stale = &rev, newest, said != newest
 	return nil
 }
 
@@ -188,6 +188,7 @@ func (r *revisions) flush() error {
 		if err := writeDurably(r.manifestPath(n), raw); err != nil {
 			return r.cannot("write", err)
 		}
+		r.saved = n
 		delete(r.unsaved, n)
 	}
 	if r.stale {
@@ -256,10 +257,10 @@ func (r *revisions) reload() error {
 // missCurrent notices a state directory that was lost and came back empty: the
 // revision in force, and the bases, are written again.
 func (r *revisions) missCurrent() {
-	if r.current == nil || r.content == nil {
+	if r.saved == 0 || r.content == nil {
 		return
 	}
-	if _, err := os.Stat(r.manifestPath(r.current.Number)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(r.manifestPath(r.saved)); !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	r.unsaved[r.current.Number] = *r.current

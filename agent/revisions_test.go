@@ -103,6 +103,21 @@ func TestOldRevisionsAndTheirBlobsAreRemoved(t *testing.T) {
 	wantFile(t, r, 11, "a.hcl", "10")
 }
 
+func TestOnlyNewBlobsAreWritten(t *testing.T) {
+	r := openStore(t, t.TempDir())
+	_, err := r.Put(set("a.hcl", "1", "b.hcl", "1", "c.hcl", "3"), "ada", noon)
+	must(t, err)
+	before, err := os.Stat(r.blobPath(sumOf([]byte("1"))))
+	must(t, err)
+	_, err = r.Put(set("a.hcl", "1", "c.hcl", "4"), "ada", noon)
+	must(t, err)
+	after, err := os.Stat(r.blobPath(sumOf([]byte("1"))))
+	must(t, err)
+	if !os.SameFile(before, after) {
+		t.Fatal("a blob that was there was written again")
+	}
+}
+
 func TestDamageIsNamed(t *testing.T) {
 	state := t.TempDir()
 	r := openStore(t, state)

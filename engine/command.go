@@ -30,6 +30,9 @@ func (e *Engine) checkCommand(c Command) error {
 	partial := len(c.Resources)+len(c.Tags) > 0
 	for _, name := range c.Services {
 		s := e.services[name]
+		if s != nil {
+			e.thawExpired(s)
+		}
 		if s == nil {
 			return fmt.Errorf("cannot %s %s: there is no such service (svcctl status lists them)", c.Verb, name)
 		}
@@ -51,6 +54,9 @@ func (e *Engine) checkCommand(c Command) error {
 		case CommandPurge:
 			if !s.undeclared {
 				return fmt.Errorf("cannot purge %s: it is declared; delete it from the files first: %w", name, ErrRefused)
+			}
+			if f := s.intent.Frozen; f != nil {
+				return fmt.Errorf("cannot purge %s: it is %s; thaw it first: %w", name, frozenWhy(f), ErrRefused)
 			}
 		default:
 			return fmt.Errorf("cannot %s %s: there is no such command", c.Verb, name)
@@ -75,6 +81,7 @@ func (e *Engine) obey(s *service, c Command) {
 		e.forgive(s, selected)
 	case CommandStop:
 		s.stop(selected, c.By)
+		e.clearStuck(s, selected)
 	case CommandRestart:
 		s.restart(selected, c.By)
 		e.forgive(s, selected)
@@ -84,7 +91,7 @@ func (e *Engine) obey(s *service, c Command) {
 		s.intent.Frozen = nil
 	case CommandClear:
 		e.forgive(s, nil)
-		e.clearStuck(s)
+		e.clearStuck(s, nil)
 	case CommandPurge:
 		s.purging = true
 	default:
@@ -180,19 +187,26 @@ func (e *Engine) forgive(s *service, selected []*resource) {
 		selected = s.order
 	}
 	for _, r := range selected {
-		r.failures, r.attempts, r.usedUp = 0, nil, false
+		r.failures, r.attempts, r.usedUp, r.lost = 0, nil, false, false
+		if r.state == Down {
+			r.err = ""
+		}
 		if r.state == Failed {
 			r.retryAt = e.now
 		}
 	}
 }
 
-// clearStuck believes an operator who says that what was stuck is gone, as far as a
-// probe agrees.
-func (e *Engine) clearStuck(s *service) {
-	for _, r := range s.order {
+// clearStuck believes an operator who says that what was stuck is gone, or can be
+// stopped now, as far as a probe agrees.
+func (e *Engine) clearStuck(s *service, selected []*resource) {
+	if len(selected) == 0 {
+		selected = s.order
+	}
+	for _, r := range selected {
 		if r.state == Stuck && r.call == nil {
 			r.probe = nil
+			r.fresh = false
 			e.enter(s, r, Unknown, "cleared")
 			r.err = ""
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,7 @@ import (
 // conclusion.
 func (e *Engine) decide(s *service) {
 	s.view = nil
-	if f := s.intent.Frozen; f != nil && !f.Until.IsZero() && !e.now.Before(f.Until) {
-		s.intent.Frozen = nil
-		e.remember(s)
-		e.record(Fact{Kind: FactCommand, Service: s.name, Message: "thawed: the freeze by " + f.By + " has run out"})
-	}
+	e.thawExpired(s)
 	e.giveUp(s)
 	// A transition without a call (a clean failure that becomes a start) may let
 	// another follow; each resource changes at most a few times before it needs a call.
@@ -35,6 +32,19 @@ func (e *Engine) decide(s *service) {
 	e.schedule(s)
 }
 
+// thawExpired ends a freeze whose time has come.
+func (e *Engine) thawExpired(s *service) {
+	f := s.intent.Frozen
+	if f == nil || !f.expired(e.now) {
+		return
+	}
+	s.intent.Frozen = nil
+	e.remember(s)
+	e.record(Fact{Kind: FactCommand, Service: s.name, Message: "thawed: the freeze by " + f.By + " has run out"})
+}
+
+func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.Before(f.Until) }
+
 // pass decides once for every resource, and tells whether anything changed.
 func (e *Engine) pass(s *service) (changed bool) {
 	for _, r := range s.order { // each behind all that it is after, whose goal it needs
@@ -50,8 +60,9 @@ func (e *Engine) pass(s *service) (changed bool) {
 }
 
 func (e *Engine) decideResource(s *service, r *resource) {
-	r.why = ""
+	r.why, r.patient = "", false
 	e.adoptNext(s, r)
+	r.standOn(s)
 	if r.policy().Disabled && r.state == Unknown {
 		r.why = "disabled"
 		return // left alone: what was never asked of is not probed either
@@ -61,14 +72,14 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		return
 	}
 	if r.call != nil {
-		if r.call.verb == VerbStart && !r.want && !r.call.cancelled {
+		if r.call.verb == VerbStart && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
 			r.call.cancelled = true
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}
 		r.why = r.wantWhy
 		return
 	}
-	if s.intent.Frozen != nil && !s.purging {
+	if s.intent.Frozen != nil {
 		r.why = frozenWhy(s.intent.Frozen)
 		if r.state != Down && r.state != Unknown && !e.now.Before(r.probeAt) && r.policy().Monitor {
 			e.look(s, r)
@@ -83,6 +94,9 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		} else {
 			r.again = r.again && r.wished
 			r.why = r.wantWhy
+		}
+		if r.state == Down && s.intent.GivenUp == "" {
+			r.err = "" // it explains nothing any more
 		}
 	case Up, Starting: // Starting without a call: its checks are awaited
 		e.decideUp(s, r)
@@ -102,11 +116,11 @@ func (e *Engine) adoptNext(s *service, r *resource) {
 		return
 	}
 	same := r.next.Digest == r.spec.Digest
-	off := r.state == Down || (r.state == Failed && r.clean)
-	if !same && !off {
+	if !same && !r.off() {
 		return
 	}
 	if !same {
+		r.fresh = true
 		e.out = append(e.out, Forget{Resource: r.spec})
 		r.failures, r.attempts, r.usedUp = 0, nil, false
 		if r.state == Failed {
@@ -114,7 +128,34 @@ func (e *Engine) adoptNext(s *service, r *resource) {
 		}
 	}
 	r.spec, r.replace = r.next, false
+	r.keepOn(s)
 	s.relink()
+}
+
+// keepOn drops what a new spec says that the resource does not stand on. What is not
+// declared any more stays: it can't be stopped under what was started on it.
+func (r *resource) keepOn(s *service) {
+	kept := make([]spec.Address, 0, len(r.on))
+	for _, a := range r.on {
+		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
+			kept = append(kept, a)
+		}
+	}
+	r.on = kept
+}
+
+// standOn adds what came up under a resource that is up already: an edge that a
+// reload brought, or something optional. Its absence until now was no reason to
+// restart anything; its loss will be.
+func (r *resource) standOn(s *service) {
+	if r.state != Up && r.state != Starting || r.next != r.spec {
+		return
+	}
+	for _, a := range r.spec.After {
+		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
+			r.on = append(slices.Clip(r.on), a)
+		}
+	}
 }
 
 func (e *Engine) decideUnknown(s *service, r *resource) {
@@ -126,7 +167,6 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 	}
 	r.why = "not yet probed"
 	if r.err != "" {
-		r.why = r.err
 		if e.now.Before(r.probeAt) {
 			return
 		}
@@ -149,30 +189,36 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "stopped by " + s.intent.By
 	case e.denied(s) != "" && !p.Standby:
 		return false, e.denied(s)
-	case s.intent.GivenUp != "":
+	case s.intent.GivenUp != "" && !p.Standby:
 		return false, s.intent.GivenUp
 	case s.stopWished() && override != WishStarted:
 		return false, s.stopWhy()
 	case r.bounce:
+		r.wished = true
 		return false, "restarting"
 	case r.replace, r.next != r.spec && r.next.Fixed != r.spec.Fixed:
 		r.wished = true
 		return false, "restarting with its new configuration"
 	}
 	r.wished = true
-	for _, a := range p.After {
-		if d := s.byAddress[a]; d != nil && e.holdsBack(s, d) {
-			return false, "waits for " + a.Local() + ", which is " + stateWords(d)
+	if r.state == Up || r.state == Starting {
+		for _, a := range r.on {
+			if d := s.byAddress[a]; d != nil && d.holdsBack() {
+				return false, "waits for " + waitWords(a, d)
+			}
 		}
 	}
 	return true, ""
 }
 
-// holdsBack tells whether a resource that is up must come down because d, which it
-// is after, is not up or is about to be stopped.
-func (e *Engine) holdsBack(s *service, d *resource) bool {
+// holdsBack tells whether a resource that stands on d must come down because d is
+// lost or is about to be stopped.
+func (d *resource) holdsBack() bool {
 	if !d.want { // even what is optional is stopped in order
-		return !d.policy().Optional || d.state != Down && d.state != Unknown
+		return !d.policy().Optional || !d.off()
+	}
+	if d.unhealed() {
+		return false
 	}
 	switch d.state {
 	case Up, Unknown: // not asked yet is no reason to stop anything
@@ -183,6 +229,9 @@ func (e *Engine) holdsBack(s *service, d *resource) bool {
 		panic("internal error: no such state: " + string(d.state))
 	}
 }
+
+// unhealed: it was lost, and monitor = false says that nothing is done about it.
+func (r *resource) unhealed() bool { return r.state == Failed && r.lost && !r.policy().Monitor }
 
 // denied says why this node may not run the service now; "" when it may.
 func (e *Engine) denied(s *service) string {
@@ -228,20 +277,24 @@ func (e *Engine) decideStart(s *service, r *resource) {
 	p := r.policy()
 	if r.fresh {
 		if w := s.leaving(); w != nil {
-			r.why = "waits until " + w.spec.Address.Local() + " is stopped"
+			r.why, r.patient = "waits until "+w.spec.Address.Local()+", which is not declared any more, is stopped", true
 			return
 		}
 	}
 	var waits []string
+	hopeless := false
 	for _, a := range p.After {
 		d := s.byAddress[a]
-		settled := d != nil && (d.state == Up || d.policy().Optional && (d.state == Failed || d.state == Down && !d.want))
-		if !settled {
+		if d == nil || !d.settled() {
 			waits = append(waits, waitWords(a, d))
+			hopeless = hopeless || d == nil || !d.comes()
 		}
 	}
 	if len(waits) > 0 {
-		r.why = "waits for " + strings.Join(waits, ", ")
+		if more := len(waits) - 3; more > 0 {
+			waits = append(waits[:3], fmt.Sprintf("%d more", more))
+		}
+		r.why, r.patient = "waits for "+strings.Join(waits, " and "), !hopeless
 		return
 	}
 	if missing := e.unmet(s); missing != "" {
@@ -252,23 +305,59 @@ func (e *Engine) decideStart(s *service, r *resource) {
 		r.restarts++
 		r.again = false
 	}
+	r.on = nil
+	for _, a := range p.After {
+		if s.byAddress[a].state == Up {
+			r.on = append(r.on, a)
+		}
+	}
 	e.enter(s, r, Starting, "")
 	r.call = e.do(s, r, nil, Do{Verb: VerbStart, Timeout: p.Timeouts.Start})
 }
 
+// settled: what is after d need not wait for it any longer.
+func (d *resource) settled() bool {
+	return d.state == Up || d.policy().Optional && !d.comes()
+}
+
+// comes: d is on its way, or has not been tried.
+func (d *resource) comes() bool {
+	switch d.state {
+	case Starting, Stopping:
+		return true
+	case Unknown:
+		return !d.policy().Disabled
+	case Down:
+		return d.want && d.patient
+	case Up, Failed, Stuck:
+		return false
+	default:
+		panic("internal error: no such state: " + string(d.state))
+	}
+}
+
 func waitWords(a spec.Address, d *resource) string {
-	if d == nil {
+	switch {
+	case d == nil:
 		return a.Local()
+	case d.state != Failed && d.state != Stuck && d.wished && strings.HasPrefix(d.why+d.wantWhy, "waits "):
+		return a.Local() + ", which waits itself"
 	}
 	return a.Local() + ", which is " + stateWords(d)
 }
 
 func stateWords(d *resource) string {
-	if d.policy().Disabled {
+	switch {
+	case d.policy().Disabled:
 		return "disabled"
-	}
-	if d.err != "" && (d.state == Failed || d.state == Stuck) {
+	case d.next == nil:
+		return "not declared any more"
+	case d.err != "" && (d.state == Failed || d.state == Stuck):
 		return string(d.state) + " (" + d.err + ")"
+	case d.state == Up && !d.want && d.wished:
+		return d.wantWhy // restarting, and why
+	case d.state == Up && !d.want:
+		return "to be stopped"
 	}
 	return string(d.state)
 }
@@ -281,7 +370,7 @@ func (e *Engine) unmet(s *service) string {
 			return "waits for service " + name + ", which is not known here"
 		}
 		if !other.available() {
-			return "waits for service " + name + ", which is " + string(other.foldState())
+			return "waits for service " + name + ", which is " + string(e.foldState(other))
 		}
 	}
 	return ""
@@ -322,10 +411,7 @@ func (e *Engine) stop(s *service, r *resource, why string) {
 func (s *service) lastDependent(r *resource) *resource {
 	for i := len(s.dependents[r.spec.Address]) - 1; i >= 0; i-- {
 		d := s.dependents[r.spec.Address][i]
-		switch {
-		case d.state == Down, d.state == Failed && d.clean:
-		case d.state == Unknown && (d.policy().Disabled || d.fresh):
-		default:
+		if !d.off() && slices.Contains(d.on, r.spec.Address) {
 			return d
 		}
 	}
@@ -347,11 +433,23 @@ func (s *service) leaving() *resource {
 func (e *Engine) stopsFirst(s *service) string {
 	for _, name := range e.requirer[s.name] {
 		d := e.services[name]
-		if d != nil && d != s && d.stopWished() && !d.off() && d.state != InstanceStuck && d.intent.Frozen == nil {
+		if d != nil && d != s && d.state != InstanceStuck && d.intent.Frozen == nil && e.stopping(d) {
 			return name
 		}
 	}
 	return ""
+}
+
+// stopping: the service as a whole is on its way down.
+func (e *Engine) stopping(s *service) bool {
+	denied := e.denied(s) != ""
+	if !denied && !s.purging && !s.stopWished() {
+		return false
+	}
+	return slices.ContainsFunc(s.order, func(r *resource) bool {
+		held := r.policy().Standby && !s.stopWished() || s.intent.Overrides[r.spec.Address] == WishStarted && !denied
+		return !r.off() && (s.purging || !held)
+	})
 }
 
 func (e *Engine) decideFailed(s *service, r *resource) {
@@ -361,19 +459,20 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 		r.why = r.wantWhy
 	case !r.want:
 		e.decideUp(s, r)
-	case !r.policy().Monitor:
+	case r.unhealed():
 		r.why = "monitor = false: it is not healed"
 	case r.usedUp:
 		r.why = fmt.Sprintf("not restarted any more: %d restarts within %s used up", r.policy().Restart.Attempts, r.policy().Restart.Within)
 	case e.now.Before(r.retryAt):
-		r.why = "retries in " + roundUp(r.retryAt.Sub(e.now)).String()
+		r.why = "retries after " + r.retryAt.Sub(r.since).String()
 		if a := r.policy().Restart.Attempts; a != unlimitedRetries {
 			r.why += fmt.Sprintf(" (%d of %d)", len(r.attempts), a)
 		}
 	case r.clean:
 		e.decideStart(s, r)
 	default:
-		if w := s.lastDependent(r); w != nil {
+		// What is optional or transparent holds up no dependents, so it waits for none.
+		if w := s.lastDependent(r); w != nil && !r.policy().Optional && !r.spec.Schema.Transparent {
 			r.why = "waits until " + w.spec.Address.Local() + " is stopped"
 			return
 		}
@@ -381,17 +480,13 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 	}
 }
 
-func roundUp(d time.Duration) time.Duration {
-	unit := time.Second
-	if d < 10*time.Second {
-		unit = 100 * time.Millisecond
-	}
-	return (d + unit - 1).Truncate(unit)
-}
-
 func (e *Engine) decideStuck(s *service, r *resource) {
-	r.why = "did not stop: " + r.err
 	p := r.policy()
+	if r.freed {
+		e.stop(s, r, "again, after what held it was killed")
+		return
+	}
+	r.why = "it did not stop; looked at every " + stuckProbeEvery.String()
 	if !r.killed && p.OnStuck != "wait" {
 		r.killed = true
 		if p.OnStuck == "reset" {
@@ -409,7 +504,7 @@ func (e *Engine) decideStuck(s *service, r *resource) {
 // giveUp ends an instance whose resource can't be restarted any more, as the
 // service's on_failure says.
 func (e *Engine) giveUp(s *service) {
-	if s.intent.GivenUp != "" || s.intent.Frozen != nil {
+	if s.intent.GivenUp != "" || s.intent.Frozen != nil || s.purging || s.stopWished() || e.denied(s) != "" {
 		return
 	}
 	for _, r := range s.order {

@@ -69,7 +69,7 @@ func (e *Engine) schedule(s *service) {
 		default:
 			panic("internal error: no such state: " + string(r.state))
 		}
-		if r.probe == nil && (r.policy().Monitor || r.state == Unknown) {
+		if r.probe == nil && (r.policy().Monitor || r.state == Unknown || r.state == Stuck) {
 			at(r.probeAt)
 		}
 		for _, c := range r.checks {

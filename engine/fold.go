@@ -10,7 +10,7 @@ import (
 // fold brings the service's state up to date, and tells those who wait for it.
 func (e *Engine) fold(s *service) {
 	e.runChecks(s)
-	state := s.foldState()
+	state := e.foldState(s)
 	s.why = e.whyNot(s, state)
 	switch state {
 	case InstanceUp:
@@ -34,7 +34,7 @@ func (e *Engine) fold(s *service) {
 }
 
 // foldState computes the instance's state from its resources.
-func (s *service) foldState() InstanceState {
+func (e *Engine) foldState(s *service) InstanceState {
 	var n struct{ required, up, standbyUp, down, failed, usedUp, starting, stopping, stuck, unknown, wanted int }
 	fallen := false
 	for _, r := range s.order {
@@ -67,7 +67,7 @@ func (s *service) foldState() InstanceState {
 			n.starting++
 		case Failed:
 			n.failed++
-			if r.usedUp || !p.Monitor {
+			if r.usedUp || r.unhealed() {
 				n.usedUp++
 			}
 		case Up:
@@ -95,18 +95,18 @@ func (s *service) foldState() InstanceState {
 	case n.failed > 0:
 		return InstanceDegraded
 	case n.required == 0:
-		return s.foldOptional()
+		return e.foldOptional(s)
 	case n.up == n.required && fallen:
 		return InstanceDegraded
 	case n.up == n.required:
 		return InstanceUp
-	case n.up == 0 && s.intent.GivenUp != "":
+	case n.up == n.standbyUp && s.intent.GivenUp != "":
 		return InstanceFailed
 	case n.up == 0 && n.wanted == n.required:
 		return InstanceStarting
 	case n.up == 0:
 		return InstanceDown
-	case n.up == n.standbyUp && (s.epoch == 0 || s.stopWished()):
+	case n.up == n.standbyUp && (s.stopWished() || e.denied(s) != ""):
 		return InstanceStandby
 	case n.wanted == n.required:
 		return InstanceStarting
@@ -115,13 +115,13 @@ func (s *service) foldState() InstanceState {
 }
 
 // foldOptional is for a service that has only optional resources, or none.
-func (s *service) foldOptional() InstanceState {
+func (e *Engine) foldOptional(s *service) InstanceState {
 	for _, r := range s.order {
 		if r.state == Up {
 			return InstanceUp
 		}
 	}
-	if s.stopWished() || s.epoch == 0 {
+	if s.stopWished() || e.denied(s) != "" {
 		return InstanceDown
 	}
 	return InstanceUp
@@ -150,7 +150,7 @@ func (s *service) available() bool {
 // off: nothing of the service runs.
 func (s *service) off() bool {
 	for _, r := range s.order {
-		if r.state != Down && (r.state != Failed || !r.clean) && (r.state != Unknown || !r.policy().Disabled) {
+		if !r.off() {
 			return false
 		}
 	}

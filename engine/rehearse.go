@@ -2,7 +2,6 @@ package engine
 
 import (
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -118,7 +117,6 @@ func (e *Engine) moving() bool {
 // clone copies the engine. The calls that run are returned as if just asked for.
 func (e *Engine) clone() (*Engine, []Do) {
 	c := New(e.cfg)
-	c.random = rand.New(rand.NewPCG(e.cfg.Seed, 1))
 	c.intents = maps.Clone(e.intents)
 	c.now = e.now
 	for name, s := range e.services {
@@ -147,7 +145,7 @@ func (e *Engine) clone() (*Engine, []Do) {
 		s := c.services[name]
 		for _, r := range s.order {
 			if old := e.services[name].byAddress[r.spec.Address]; old.call != nil {
-				r.call = c.do(s, r, nil, Do{Verb: old.call.verb, Next: r.next})
+				r.call = c.do(s, r, nil, Do{Verb: old.call.verb, Next: old.call.next})
 			}
 		}
 		c.touch(s)

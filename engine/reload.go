@@ -118,7 +118,7 @@ func (e *Engine) forgetGone(s *service) {
 		if r.next != nil && !s.purging || r.call != nil || r.probe != nil {
 			continue
 		}
-		if r.state == Down || r.state == Failed && r.clean || r.state == Unknown && (r.fresh || r.spec.Disabled) {
+		if r.off() {
 			delete(s.byAddress, r.spec.Address)
 			delete(s.intent.Overrides, r.spec.Address)
 			e.dropCalls(r)

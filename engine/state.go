@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -19,7 +18,7 @@ type Config struct {
 // file: one caller steps it. Not safe for concurrent use.
 type Engine struct {
 	cfg      Config
-	random   *rand.Rand
+	random   random
 	services map[string]*service
 	names    []string // the keys of services, sorted
 	intents  map[string]Intent
@@ -39,6 +38,7 @@ type call struct {
 	svc       *service
 	res       *resource
 	chk       *check
+	next      *spec.Resource // what an update changes to
 	cancelled bool
 }
 
@@ -68,7 +68,11 @@ type resource struct {
 	// spec in force says: the same pointer when nothing is to change, nil when the
 	// resource is not declared any more.
 	spec, next *spec.Resource
-	fresh      bool // came with a reload and was not probed yet
+	fresh      bool // it, or its configuration, came with a reload and was not up since
+
+	// on is what a resource that is not off stands on: what of After was up when it
+	// was started, or came up since. A stop goes by it, a start by After.
+	on []spec.Address
 
 	state    State
 	since    time.Time
@@ -79,7 +83,10 @@ type resource struct {
 	reprobe  bool // something was seen during a call: look again behind it
 	bounce   bool // an operator's restart: down once, then up again
 	replace  bool // a live change failed: stop and start
-	killed   bool // Stuck and already killed once
+	killed   bool // Stuck, and what held it was to be killed
+	freed    bool // Stuck, and what held it was killed: stop it again
+	lost     bool // Failed after it was up
+	patient  bool // Down, and waits for what is on its way
 	ready    time.Time
 	upSince  time.Time
 	want     bool // should it be up: computed at each pass
@@ -123,7 +130,7 @@ func New(cfg Config) *Engine {
 	}
 	return &Engine{
 		cfg:      cfg,
-		random:   rand.New(rand.NewPCG(cfg.Seed, cfg.Seed^0x9e3779b97f4a7c15)),
+		random:   random(cfg.Seed),
 		services: make(map[string]*service),
 		intents:  make(map[string]Intent),
 		requirer: make(map[string][]string),
@@ -137,7 +144,19 @@ func (e *Engine) jitter(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0
 	}
-	return time.Duration(e.random.Int64N(int64(limit)))
+	return time.Duration(e.random.next() % uint64(limit))
+}
+
+// random is a SplitMix64 generator: a plain value, so that an engine can be copied
+// and replayed.
+type random uint64
+
+func (r *random) next() uint64 {
+	*r += 0x9e3779b97f4a7c15
+	z := uint64(*r)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
 }
 
 func (e *Engine) touch(s *service) { e.dirty[s.name] = s }
@@ -151,18 +170,20 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	switch to {
 	case Up:
 		fact.PID = r.pid
-		r.err, r.killed, r.upSince, r.fresh = "", false, e.now, false
+		r.err, r.upSince, r.fresh = "", e.now, false
 		r.retryAt, r.exit = time.Time{}, nil
 		r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
 	case Failed:
 		fact.Exit = r.exit
 		r.err, r.pid = message, 0
 	case Down:
-		r.pid, r.clean = 0, false
+		r.pid, r.clean, r.freed, r.on = 0, false, false, nil
 	case Stuck:
-		r.err = message
+		r.err, r.killed, r.freed = message, r.freed, false
 		r.probeAt = e.now.Add(stuckProbeEvery)
-	case Starting, Stopping:
+	case Starting:
+		r.clean, r.usedUp = false, false
+	case Stopping:
 		r.clean = false
 	case Unknown:
 	default:
@@ -182,11 +203,21 @@ func (e *Engine) record(f Fact) { e.out = append(e.out, Record{Fact: f}) }
 func (e *Engine) do(s *service, r *resource, c *check, d Do) *call {
 	e.lastOp++
 	d.Op = e.lastOp
-	d.Epoch, d.NotAfter = s.epoch, s.notAfter
-	if d.Resource == nil {
-		d.Resource = r.spec
+	d.Epoch = s.epoch
+	d.Resource = r.spec
+	switch d.Verb {
+	case VerbStart, VerbUpdate:
+		if e.denied(s) == "" { // what stands by needs no permission
+			d.NotAfter = s.notAfter
+		}
+		r.reprobe = r.reprobe || r.probe != nil
+	case VerbStop, VerbKill: // never too late
+		r.reprobe = r.reprobe || r.probe != nil
+	case VerbProbe, VerbCheck:
+	default:
+		panic("internal error: no such verb: " + string(d.Verb))
 	}
-	made := &call{op: d.Op, verb: d.Verb, svc: s, res: r, chk: c}
+	made := &call{op: d.Op, verb: d.Verb, svc: s, res: r, chk: c, next: d.Next}
 	e.ops[d.Op] = made
 	e.out = append(e.out, d)
 	return made
@@ -227,15 +258,20 @@ func (s *service) relink() {
 	s.view = nil
 }
 
-// edges are all that the resource waits for, in its applied form and its next: a
-// stop must respect the old order, a start the new one.
+// edges are all that the resource stands on, or may come to stand on.
 func (r *resource) edges() []spec.Address {
-	if r.next == nil || r.next == r.spec {
-		return r.spec.After
+	after := r.policy().After
+	if len(r.on) == 0 || slices.Equal(r.on, after) {
+		return after
 	}
-	both := slices.Concat(r.spec.After, r.next.After)
+	both := slices.Concat(r.on, after)
 	slices.Sort(both)
 	return slices.Compact(both)
+}
+
+// off: nothing is left of it that a stop must end.
+func (r *resource) off() bool {
+	return r.state == Down || r.state == Failed && r.clean || r.state == Unknown && (r.policy().Disabled || r.fresh)
 }
 
 // policy is the spec in force: restarts, flags and checks come from it even while

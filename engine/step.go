@@ -105,8 +105,12 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 	case SeenUp:
 		r.pid = st.PID
 		switch r.state {
-		case Unknown, Down, Failed, Stuck:
-			e.enter(s, r, Up, "found up")
+		case Unknown, Down, Failed:
+			e.foundUp(s, r)
+		case Stuck:
+			if r.want { // else only a stop that succeeds, or its end, helps
+				e.foundUp(s, r)
+			}
 		case Up:
 			s.view = nil
 		case Starting, Stopping:
@@ -121,6 +125,17 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 	e.touch(s)
 }
 
+// foundUp adopts what runs already: it is taken to stand on all that it is after.
+func (e *Engine) foundUp(s *service, r *resource) {
+	if r.state == Unknown && !r.fresh && !r.policy().Standby {
+		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
+	}
+	if len(r.on) == 0 {
+		r.on = r.spec.After
+	}
+	e.enter(s, r, Up, "found up")
+}
+
 func (e *Engine) seeLost(s *service, r *resource, st Status) {
 	gone := st.Seen == SeenDown
 	switch r.state {
@@ -128,7 +143,6 @@ func (e *Engine) seeLost(s *service, r *resource, st Status) {
 		r.exit = st.Exit
 		e.fail(s, r, lossMessage(st), gone)
 	case Unknown:
-		r.fresh = false
 		if gone {
 			r.exit = st.Exit
 			message := ""
@@ -201,7 +215,7 @@ func (e *Engine) done(ev Done) {
 	case VerbStop:
 		e.stopped(s, r, ev)
 	case VerbUpdate:
-		e.updated(s, r, ev)
+		e.updated(s, r, c.next, ev)
 	case VerbKill:
 		e.killedFor(s, r, ev)
 	default:
@@ -252,7 +266,7 @@ func (e *Engine) started(s *service, r *resource, ev Done, cancelled bool) {
 	switch {
 	case cancelled:
 		e.enter(s, r, Failed, "its start was cancelled")
-		r.clean, r.err = false, ""
+		r.clean, r.err, r.retryAt = false, "", e.now
 		return
 	case ev.Err != nil:
 		e.fail(s, r, ev.Err.Error(), false)
@@ -263,26 +277,29 @@ func (e *Engine) started(s *service, r *resource, ev Done, cancelled bool) {
 		r.ready = e.now.Add(r.spec.Timeouts.Start)
 		e.wakeChecks(r, 0)
 		s.view = nil
-		if r.reprobe {
-			r.reprobe = false
-			e.look(s, r)
-		}
+		e.lookBehind(s, r)
 		return
 	}
 	e.becomeUp(s, r)
 }
 
-func (e *Engine) becomeUp(s *service, r *resource) {
-	r.ready = time.Time{}
-	e.enter(s, r, Up, "")
-	if r.reprobe {
+// lookBehind probes if something was seen while a call ran. A probe that was asked
+// for before the call ended may have looked before, so its answer asks again.
+func (e *Engine) lookBehind(s *service, r *resource) {
+	if r.reprobe && r.probe == nil {
 		r.reprobe = false
 		e.look(s, r)
 	}
 }
 
+func (e *Engine) becomeUp(s *service, r *resource) {
+	r.ready = time.Time{}
+	e.enter(s, r, Up, "")
+	e.lookBehind(s, r)
+}
+
 func (e *Engine) stopped(s *service, r *resource, ev Done) {
-	r.reprobe = false
+	r.reprobe = r.probe != nil
 	if ev.Err != nil {
 		e.enter(s, r, Stuck, ev.Err.Error())
 		return
@@ -290,31 +307,29 @@ func (e *Engine) stopped(s *service, r *resource, ev Done) {
 	e.enter(s, r, Down, "")
 }
 
-func (e *Engine) updated(s *service, r *resource, ev Done) {
+func (e *Engine) updated(s *service, r *resource, to *spec.Resource, ev Done) {
+	defer e.lookBehind(s, r)
 	if ev.Err != nil {
 		r.replace = true
 		e.record(Fact{Kind: FactNotice, Service: s.name, Address: r.spec.Address,
 			Message: "cannot change it while it runs, so it is restarted: " + ev.Err.Error()})
 		return
 	}
-	if r.next != nil {
-		r.spec = r.next
-	}
-	if r.reprobe {
-		r.reprobe = false
-		e.look(s, r)
-	}
+	r.spec = to // which may be older than what the spec says by now
+	r.keepOn(s)
+	s.relink()
 	e.record(Fact{Kind: FactNotice, Service: s.name, Address: r.spec.Address, Message: "changed while it runs"})
 	s.view = nil
 }
 
 func (e *Engine) killedFor(s *service, r *resource, ev Done) {
+	defer e.lookBehind(s, r)
+	s.view = nil
 	if ev.Err != nil {
 		r.err += "; " + ev.Err.Error()
-		s.view = nil
 		return
 	}
-	e.stop(s, r, "again, after what held it was killed")
+	r.freed = true
 }
 
 // fail moves a resource to Failed and says when it is tried again.
@@ -322,23 +337,22 @@ func (e *Engine) fail(s *service, r *resource, message string, clean bool) {
 	if r.call != nil {
 		panic(fmt.Sprintf("internal error: %s fails during a call", r.spec.Address))
 	}
-	wasUp := r.state == Up
-	stable := wasUp && e.now.Sub(r.upSince) >= r.policy().Restart.Reset
+	from := r.state
+	p := r.policy().Restart
+	if from == Up && e.now.Sub(r.upSince) >= p.Reset {
+		r.failures = 0
+	}
 	r.ready = time.Time{}
 	e.enter(s, r, Failed, message)
-	r.clean, r.again = clean, true
-	p := r.policy().Restart
-	if stable {
-		r.failures, r.attempts = 0, nil
-	}
-	if p.Attempts != unlimitedRetries {
+	r.clean, r.lost = clean, from == Up
+	r.again = r.again || from == Up || from == Starting
+	// What was found broken before anyone started it is no failed attempt.
+	if p.Attempts != unlimitedRetries && (from == Up || from == Starting) {
 		r.attempts = slices.DeleteFunc(r.attempts, func(t time.Time) bool { return e.now.Sub(t) >= p.Within })
 		if len(r.attempts) >= p.Attempts {
 			r.usedUp, r.retryAt = true, time.Time{}
 			return
 		}
-	}
-	if p.Attempts != unlimitedRetries {
 		r.attempts = append(r.attempts, e.now)
 	}
 	r.retryAt = e.now.Add(retryDelay(p, r.failures))

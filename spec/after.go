@@ -31,7 +31,7 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 		}
 	}
 	for _, e := range valueExpressions(d.block.Body) {
-		for _, t := range e.Variables() {
+		for _, t := range x.variables(e) {
 			target := s.find(t.RootName(), second(t))
 			if target == nil {
 				continue
@@ -119,7 +119,7 @@ func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may acces
 func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access) ([]Address, bool) {
 	kind := t.RootName()
 	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
-		if !s.brokenNames[kind] {
+		if !s.misnamed(kind, second(t)) {
 			x.report(codeAfter, t.SourceRange(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
 		}
 		return nil, false

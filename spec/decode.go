@@ -16,6 +16,7 @@ type part struct {
 	schema  *Schema
 	value   reflect.Value // of the struct, addressable
 	unknown map[string]bool
+	failed  bool // it holds less than was written, so that it can't be judged as a whole
 }
 
 // fixedDefaults are the arguments of a schema when nothing is written.
@@ -91,7 +92,9 @@ func (x *evaluation) decode(d *decoding) outcome {
 			result = failed
 			continue
 		}
-		result = max(result, x.decodeArgument(d, p, f, a))
+		if x.decodeArgument(d, p, f, a) == failed {
+			result, p.failed = failed, true
+		}
 	}
 	seen := map[string]*hclsyntax.Block{}
 	for _, b := range d.body.Blocks {
@@ -110,7 +113,11 @@ func (x *evaluation) decode(d *decoding) outcome {
 			continue
 		}
 		seen[b.Type] = b
-		result = max(result, x.decodeBlock(d, p, def, b))
+		if x.decodeBlock(d, p, def, b) == failed {
+			result = failed
+			// The language's own blocks are judged apart from what is around them.
+			p.failed = p.failed || !slices.Contains(Language(), p.schema)
+		}
 	}
 	for _, p := range d.parts {
 		for i := range p.schema.Fields {
@@ -119,14 +126,12 @@ func (x *evaluation) decode(d *decoding) outcome {
 				if !explained[f.Name] {
 					x.report(codeMissing, d.at, fmt.Sprintf("Add %s. %s", exampleOf(f), f.Doc), d.what, f.Name)
 				}
-				result = failed
+				result, p.failed = failed, true
 			}
+			p.failed = p.failed || explained[f.Name]
 		}
 	}
-	if result == evaluated {
-		result = x.validate(d, places)
-	}
-	return result
+	return max(result, x.validate(d, places))
 }
 
 func (d *decoding) field(name string) (*part, *Field) {
@@ -269,7 +274,7 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 	result := evaluated
 	for _, p := range d.parts {
 		v, ok := p.value.Addr().Interface().(Validator)
-		if !ok || len(p.unknown) > 0 {
+		if !ok || p.failed || len(p.unknown) > 0 {
 			continue
 		}
 		for _, problem := range v.Validate() {

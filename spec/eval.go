@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -22,6 +23,29 @@ type evaluation struct {
 	stack    []*definition // definitions that wait for this one
 	findings []Finding
 	vars     *hcl.EvalContext
+	read     map[hclsyntax.Expression][]hcl.Traversal // what variables has answered
+}
+
+// variables lists what an expression reads. Several steps ask, and the answer costs
+// a walk through the expression.
+func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
+	switch e := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return nil
+	case *hclsyntax.TemplateExpr:
+		if e.IsStringLiteral() {
+			return nil
+		}
+	}
+	out, known := x.read[e]
+	if !known {
+		if x.read == nil {
+			x.read = map[hclsyntax.Expression][]hcl.Traversal{}
+		}
+		out = e.Variables()
+		x.read[e] = out
+	}
+	return out
 }
 
 // access says what an expression at its place may read beside var and local.
@@ -46,7 +70,7 @@ func (x *evaluation) report(code string, at hcl.Range, detail string, args ...an
 func (x *evaluation) readNames(exprs ...hclsyntax.Expression) []read {
 	names := map[string]bool{}
 	for _, e := range exprs {
-		for _, t := range e.Variables() {
+		for _, t := range x.variables(e) {
 			prefix := t.RootName() + "."
 			if prefix != "var." && prefix != "local." {
 				continue
@@ -221,7 +245,10 @@ func (l *loops) Exit(n hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-func deepLoop(body *hclsyntax.Body) (hcl.Range, bool) {
+func deepLoop(body *hclsyntax.Body, src []byte) (hcl.Range, bool) {
+	if bytes.Count(src, []byte("for")) <= maxLoops {
+		return hcl.Range{}, false
+	}
 	var l loops
 	hclsyntax.Walk(body, &l)
 	if l.at == nil {

@@ -46,6 +46,7 @@ type file struct {
 	racy         bool
 	hash         [sha256.Size]byte
 	agent        bool // an agent's own configuration: not part of the set
+	parsed       bool // once its content was looked at
 	broken       bool // not HCL: what it defines is not known
 	incomplete   bool // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
@@ -78,6 +79,8 @@ type run struct {
 	bodies   map[*file]*hclsyntax.Body
 	sources  map[*file][]byte
 	included map[string]*included
+	parsing  *parsing
+	bytes    int64
 	anyBad   bool // some file is not HCL: what seems to be missing may be in there
 	badIn    map[string]bool
 	findings []Finding
@@ -140,17 +143,29 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	}
 	l.files = files
 	slices.Sort(r.paths)
+	// Definitions come first, since any file may read them. A file without any is
+	// parsed only when its turn comes, so that the trees of a large set are never
+	// in memory together.
+	var later []*file
 	for _, f := range stale {
-		r.parse(f)
+		if mayDefine(r.sources[f]) {
+			r.parse(f)
+		} else {
+			later = append(later, f)
+		}
 	}
 	for _, p := range r.paths {
 		if f := files[p]; f.broken {
-			r.anyBad, r.badIn[f.folder] = true, true
+			r.badIn[f.folder] = true
 		}
 	}
 	r.define()
+	slices.SortFunc(later, func(a, b *file) int { return strings.Compare(a.path, b.path) })
+	r.parsing = r.startParsing(later)
+	defer r.parsing.stop()
 	for _, p := range r.paths {
 		r.refresh(files[p])
+		r.anyBad = r.anyBad || files[p].broken
 	}
 	r.checkSet()
 	findings := r.collect()
@@ -189,6 +204,10 @@ func (r *run) read(e entry) ([]byte, bool) {
 		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
 		return nil, false
 	}
+	if r.bytes += e.info.Size(); r.bytes > maxSetSize {
+		r.report(newFinding(codeTooMany, hcl.Range{}, "Give the folder of the services alone.", "more than 256 MiB are to be read"))
+		return nil, false
+	}
 	src, err := fs.ReadFile(r.fsys, e.path)
 	if err != nil {
 		r.reportFile(codeUnreadable, e.path, err.Error()+".", "the file")
@@ -210,6 +229,10 @@ func (r *run) includesChanged(f *file) bool {
 
 // refresh evaluates a file whose content, or the values that it reads, changed.
 func (r *run) refresh(f *file) {
+	if body := r.parsing.take(f); body != nil {
+		r.bodies[f] = body
+	}
+	defer r.forget(f)
 	if f.agent || f.broken {
 		return
 	}
@@ -224,6 +247,17 @@ func (r *run) refresh(f *file) {
 	}
 	f.reads, f.services, f.mentions, f.declared, f.findings, f.incomplete = nil, nil, nil, nil, f.structural(), false
 	r.evaluate(f, body)
+}
+
+// forget drops a file's tree, and its source where nothing is to be shown of it.
+func (r *run) forget(f *file) {
+	delete(r.bodies, f)
+	for _, d := range f.definitions {
+		d.expr = nil
+	}
+	if len(f.findings) == 0 {
+		delete(r.sources, f)
+	}
 }
 
 // structural are the findings that parsing alone has given.

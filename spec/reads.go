@@ -13,7 +13,7 @@ import (
 // where the expression can't be evaluated, whoever is to blame.
 func (x *evaluation) checkReads(expr hclsyntax.Expression, may access) bool {
 	ok := true
-	for _, t := range expr.Variables() {
+	for _, t := range x.variables(expr) {
 		ok = x.checkRead(t, may) && ok
 	}
 	return ok
@@ -53,7 +53,9 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 			x.report(codeNodeInArg, t.SourceRange(), "Only the arguments of resources may read resources of their service.", root+".*")
 			return false
 		}
-		x.report(codeRoot, t[0].SourceRange(), x.rootHint(root, may), root)
+		if may.service == nil || !may.service.misnamed(root, second(t)) {
+			x.report(codeRoot, t[0].SourceRange(), x.rootHint(root, may), root)
+		}
 		return false
 	}
 }
@@ -158,7 +160,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	}
 	target = may.service.find(kind, name)
 	if target == nil {
-		if !may.service.brokenNames[kind] {
+		if !may.service.misnamed(kind, name) {
 			x.report(codeResource, sourceRange(t, 2), may.service.resourceHint(kind, name), kind+"."+name, may.service.name)
 		}
 		return nil, "", false

@@ -80,10 +80,14 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 	if schema == nil {
 		x.reportKind(b)
 		s.broken = true
-		s.brokenNames[b.Type] = true
-		// What refers to a resource of a misspelt kind by the right one is no second mistake.
-		if n := nearest(b.Type, x.run.options.Kinds.ResourceKinds()); n != "" {
-			s.brokenNames[n] = true
+		// What refers to it, by the kind that is written or by the one that was meant,
+		// is no second mistake.
+		for _, kind := range []string{b.Type, nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+			if len(b.Labels) > 0 {
+				s.brokenNames[kind+"."+b.Labels[0]] = true
+			} else {
+				s.brokenNames[kind] = true
+			}
 		}
 		return
 	}
@@ -128,7 +132,7 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
 	out := map[string]hcl.Range{}
 	for _, e := range allExpressions(d.block.Body, nil) {
-		for _, t := range e.Variables() {
+		for _, t := range x.variables(e) {
 			if target := s.find(t.RootName(), second(t)); target != nil {
 				if _, known := out[target.local()]; !known {
 					out[target.local()] = t.SourceRange()

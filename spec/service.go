@@ -24,11 +24,15 @@ type serviceDraft struct {
 	ctx         *hcl.EvalContext // var, local, service, node and cluster
 	resources   []*resourceDraft // in the order of the text
 	byKind      map[string]map[string]*resourceDraft
-	brokenNames map[string]bool // kinds of which a resource has no proper name
+	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
+
+func (s *serviceDraft) misnamed(kind, name string) bool {
+	return s.brokenNames[kind] || s.brokenNames[kind+"."+name]
+}
 
 func (s *serviceDraft) resourceHint(kind, name string) string {
 	var all, same []string
@@ -48,13 +52,9 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 }
 
 // evaluate reads all top-level blocks of a file.
-func (x *evaluation) finish() {
-	x.file.findings = append(x.file.findings, x.findings...)
-}
-
 func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 	x := &evaluation{run: r, file: f}
-	defer x.finish()
+	defer func() { f.findings = append(f.findings, x.findings...) }()
 	f.reads = x.readNames(allExpressions(body, nil)...)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {

@@ -15,6 +15,7 @@ import (
 const (
 	maxFiles    = 20_000
 	maxFileSize = 4 << 20
+	maxSetSize  = 256 << 20
 	maxFolders  = 16 // one in another
 	maxElements = 4096
 	maxText     = 1 << 20

@@ -68,7 +68,7 @@ func TestTheAnswerDecides(t *testing.T) {
 	})
 	mux.HandleFunc("/ill", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
 	mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(204) })
-	mux.Handle("/moved", http.RedirectHandler("/ok", 302))
+	mux.Handle("/moved", http.RedirectHandler("/ok", http.StatusFound))
 	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, strings.Repeat("x", 1<<20)+"needle")
 	})
