@@ -40,7 +40,7 @@ func NewCollector(source Source, version string) *Collector {
 
 // Handler serves the metrics of source and of r, at most two scrapes at once.
 func Handler(source Source, r *Recorder, version string) http.Handler {
-	registry := prometheus.NewPedanticRegistry()
+	registry := prometheus.NewRegistry()
 	registry.MustRegister(NewCollector(source, version))
 	registry.MustRegister(r.collectors()...)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 10 * time.Second})
