@@ -158,7 +158,23 @@ func (r *resource) standOn(s *service) {
 	}
 }
 
+// candidate tells whether the service may ever run on this node. Elsewhere not even
+// its standby resources are looked at: what differs from node to node has no value here.
+func (e *Engine) candidate(s *service) bool {
+	return len(s.spec.Nodes) == 0 || slices.Contains(s.spec.Nodes, e.cfg.Node)
+}
+
+func (e *Engine) notCandidate(s *service) string {
+	return fmt.Sprintf("this node, %s, is not among its nodes (%s)", e.cfg.Node, strings.Join(s.spec.Nodes, ", "))
+}
+
 func (e *Engine) decideUnknown(s *service, r *resource) {
+	if r.spec == r.next && !e.candidate(s) {
+		r.fresh = false
+		e.enter(s, r, Down, "")
+		r.why = e.notCandidate(s)
+		return
+	}
 	if r.fresh && r.untried {
 		if w := s.leaving(); w != nil {
 			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
@@ -183,6 +199,8 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "is purged"
 	case r.next == nil:
 		return false, "not declared any more"
+	case !e.candidate(s):
+		return false, e.notCandidate(s)
 	case p.Disabled:
 		return false, "disabled"
 	case override == WishStopped:
