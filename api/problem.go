@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 
 	"github.com/svcctl/svcctl/engine"
@@ -41,7 +42,7 @@ func problemOf(err error, fallback int) *Problem {
 		return p
 	case errors.As(err, &tooLarge):
 		return problem(http.StatusRequestEntityTooLarge, "cannot read the request: it is larger than %d bytes", tooLarge.Limit)
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return problem(http.StatusNotFound, "%v", err)
 	case errors.Is(err, ErrRefused), errors.Is(err, engine.ErrRefused):
 		return problem(http.StatusConflict, "%v", err)

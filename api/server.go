@@ -92,7 +92,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/logs", s.stream(s.logs))
 	mux.HandleFunc("GET /health/{namespace}/{service}/{question}", s.health)
 	if s.Metrics != nil {
-		mux.Handle("GET /metrics", s.Metrics)
+		mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+			// A refusal to set a deadline means a writer that has none, as in tests.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWithin))
+			s.Metrics.ServeHTTP(w, r)
+		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "there is no %s %s (do the versions of client and agent differ?)", r.Method, r.URL.Path))

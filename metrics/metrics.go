@@ -38,12 +38,13 @@ func NewCollector(source Source, version string) *Collector {
 	return &Collector{source: source, version: version}
 }
 
-// Handler serves the metrics of source and of r, at most two scrapes at once.
+// Handler serves the metrics of source and of r, at most two scrapes at once. The
+// server that it is part of bounds the writing.
 func Handler(source Source, r *Recorder, version string) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(NewCollector(source, version))
 	registry.MustRegister(r.collectors()...)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 10 * time.Second})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2})
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

@@ -5,7 +5,9 @@ import (
 	"github.com/svcctl/svcctl/drivers/app"
 	"github.com/svcctl/svcctl/drivers/exec"
 	"github.com/svcctl/svcctl/drivers/http"
+	"github.com/svcctl/svcctl/drivers/ip"
 	"github.com/svcctl/svcctl/drivers/loop"
+	"github.com/svcctl/svcctl/drivers/mount"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -15,7 +17,9 @@ import (
 func newKinds(k *keeper.Client) *drivers.Registry {
 	r := &drivers.Registry{}
 	app.Register(r, k)
+	ip.Register(r)
 	loop.Register(r)
+	mount.Register(r)
 	exec.Register(r)
 	http.Register(r)
 	tcp.Register(r)
