@@ -284,6 +284,42 @@ func TestATermProofAppIsKilledBeforeTheContextEnds(t *testing.T) {
 	}
 }
 
+func TestALiveChangeIsUsedByTheNextStop(t *testing.T) {
+	h := newHost(t)
+	script := `trap 'echo by HUP; exit 7' HUP; trap "" TERM; echo up; while :; do sleep 0.01; done`
+	d := h.open(config("sh", "-c", script))
+	if err := d.Start(h.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	before := h.status(d).PID
+	changed := config("sh", "-c", script)
+	changed.StopSignal = "HUP"
+	if err := d.Update(h.ctx(), changed); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(d); s.State != drivers.Up || s.PID != before {
+		t.Errorf("after the change: %+v", s)
+	}
+	log := filepath.Join(h.opts.LogDir, "web", "app.main.log")
+	bound := h.ctx()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		if b, _ := os.ReadFile(log); strings.Contains(string(b), " up\n") {
+			break
+		}
+		if bound.Err() != nil {
+			t.Fatal("the app never wrote to its log")
+		}
+	}
+	if err := d.Stop(h.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(d); s.Exit == nil || s.Exit.Code != 7 {
+		t.Errorf("after the stop: %+v, %+v", s, s.Exit)
+	}
+}
+
 func TestAFailedStartSaysWhatToDo(t *testing.T) {
 	h := newHost(t)
 	for name, c := range map[string]*Config{
