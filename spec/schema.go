@@ -157,7 +157,7 @@ func (s *Schema) Field(name string) *Field {
 
 func typeOf(kind string, f reflect.StructField) cty.Type {
 	switch f.Type {
-	case reflect.TypeFor[time.Duration](), reflect.TypeFor[Bytes]():
+	case reflect.TypeFor[time.Duration](), reflect.TypeFor[Bytes](), reflect.TypeFor[Promise]():
 		return cty.String // a bare number is accepted for Bytes: conversion makes it a string
 	}
 	switch f.Type.Kind() {

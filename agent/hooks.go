@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/svcctl/svcctl/spec"
+)
+
+const (
+	hookOutput = 4 << 10         // bytes of a command's output that are kept, the last ones
+	hookGrace  = 2 * time.Second // between the end of the context and the loss of its pipes
+)
+
+// hook runs one of the resource's own commands; no command is success.
+func (a *Agent) hook(ctx context.Context, res *spec.Resource, name string, argv []string) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = hookGrace
+	cmd.Env = append(os.Environ(), "SVCCTL_SERVICE="+res.Service, "SVCCTL_RESOURCE="+string(res.Address), "SVCCTL_NODE="+a.o.Config.Node.Name)
+	out := &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		message := fmt.Sprintf("cannot run %s %q: %v", name, strings.Join(argv, " "), err)
+		if last := out.last(); last != "" {
+			message += ": " + last
+		}
+		return fmt.Errorf("%s", message)
+	}
+	return nil
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ b []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.b = append(t.b, p...)
+	if len(t.b) > hookOutput {
+		t.b = append(t.b[:0], t.b[len(t.b)-hookOutput:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) last() string {
+	lines := bytes.Split(bytes.TrimSpace(t.b), []byte("\n"))
+	return string(lines[len(lines)-1])
+}

@@ -1,0 +1,372 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/svcctl/svcctl/engine"
+	"github.com/svcctl/svcctl/spec"
+)
+
+// SpecStatus is how the directory of declarations stands to what is in force.
+type SpecStatus struct {
+	Revision  Revision // without files; Number 0: none yet
+	State     SpecState
+	Message   string // why State is not SpecCurrent
+	Findings  spec.Findings
+	Directory string
+	Store     string // what is wrong with the state directory; "" nothing
+	Loaded    time.Time
+}
+
+// SpecState is the standing of the directory.
+type SpecState string
+
+// The standings that an operator sees.
+const (
+	SpecCurrent  SpecState = "current"
+	SpecBehind   SpecState = "behind"
+	SpecConflict SpecState = "conflict"
+	SpecInvalid  SpecState = "invalid"
+)
+
+// sets turns files into revisions and revisions into what the loop runs. One
+// goroutine owns the loader and the store, so that a large set never holds up the
+// loop.
+type sets struct {
+	a          *Agent
+	asks       chan func(context.Context)
+	store      *revisions
+	loader     *spec.Loader
+	last       *fileSet
+	lastDigest spec.Digest // of the directory, as judged last
+	inForce    *spec.Spec
+	undeclared map[string]int // service → the number of the last revision that declared it
+	status     atomic.Pointer[SpecStatus]
+}
+
+const (
+	quietWindow = 5 * time.Millisecond
+	mendEvery   = 10 * time.Second // writes that failed are tried again
+)
+
+func newSets(a *Agent) *sets {
+	s := &sets{a: a, asks: make(chan func(context.Context)), undeclared: make(map[string]int)}
+	s.status.Store(&SpecStatus{State: SpecInvalid, Message: "nothing was read yet", Directory: a.o.Config.Services.Dir})
+	return s
+}
+
+func (s *sets) newLoader() *spec.Loader {
+	c := s.a.o.Config
+	return spec.NewLoader(spec.Options{Kinds: s.a.o.Kinds, Node: spec.Node{Name: c.Node.Name, Labels: c.Node.Labels, Cluster: c.Cluster.Name}})
+}
+
+func (s *sets) run(ctx context.Context) {
+	store, err := openRevisions(s.a.o.Config.State.Dir)
+	if err != nil {
+		s.a.log.Error("cannot read all of the state directory; the services go on", "error", err)
+	}
+	s.store = store
+	s.loader = s.newLoader()
+	s.resume(ctx)
+	changes := make(<-chan struct{})
+	w, err := newWatcher(s.a.o.Config.Services.Dir, quietWindow, s.a.log)
+	if err != nil {
+		s.a.log.Error("cannot watch the services directory; it is read again every "+mendEvery.String(), "error", err)
+	} else {
+		defer w.Close()
+		changes = w.Changes()
+	}
+	s.read(ctx)
+	mend := time.NewTicker(mendEvery)
+	defer mend.Stop()
+	for {
+		select {
+		case <-changes:
+			s.read(ctx)
+		case f := <-s.asks:
+			f(ctx)
+		case <-mend.C:
+			if w == nil || s.status.Load().State == SpecInvalid {
+				s.read(ctx)
+			}
+			if s.store.Fault() != nil {
+				_ = s.store.Flush() // the fault is shown by status as long as it lasts
+				s.tell(func(*SpecStatus) {})
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask runs f on the goroutine that owns the sets.
+func (s *sets) ask(ctx context.Context, f func(context.Context)) error {
+	finished := make(chan struct{})
+	select {
+	case s.asks <- func(c context.Context) { f(c); close(finished) }:
+	case <-s.a.done:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-finished:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// resume puts the revision in force again that was in force before the agent ended:
+// what runs was made from it, and must be stopped with it.
+func (s *sets) resume(ctx context.Context) {
+	merged := &spec.Spec{Services: map[string]*spec.Service{}}
+	kept, numbers := s.loadUndeclared()
+	for name, sv := range kept {
+		merged.Services[name] = sv
+	}
+	s.undeclared = numbers
+	current := s.store.Current()
+	if current == nil && len(kept) == 0 {
+		return
+	}
+	var now *spec.Spec
+	if current != nil {
+		now = s.loadRevision(current.Number)
+	}
+	if now != nil {
+		maps.Copy(merged.Services, now.Services)
+	}
+	merged.Names = sortedNames(merged.Services)
+	_ = s.a.ask(ctx, func(l *loop) {
+		l.reload(merged, false)
+		if now != nil && len(kept) > 0 {
+			l.reload(now, false) // so that the others are undeclared again
+		}
+	})
+	if now != nil {
+		s.inForce = now
+		s.tell(func(st *SpecStatus) { st.State, st.Message = SpecCurrent, "" })
+	}
+}
+
+func (s *sets) loadRevision(number int) *spec.Spec {
+	files, err := s.store.FS(number)
+	if err != nil {
+		s.a.log.Error("cannot read the revision that was in force", "revision", number, "error", err)
+		return nil
+	}
+	sp, findings := s.loader.Load(files)
+	if sp == nil {
+		s.a.log.Error("the revision that was in force is not valid for this version of svcctl", "revision", number, "finding", firstError(findings))
+	}
+	return sp
+}
+
+func firstError(findings spec.Findings) string {
+	for _, f := range findings {
+		if f.Severity == spec.Error {
+			return fmt.Sprintf("%s:%d: %s", f.File, f.Range.Start.Line, f.Summary)
+		}
+	}
+	return ""
+}
+
+// read looks at the directory and makes it the revision in force where the rule of
+// base and current lets it.
+func (s *sets) read(ctx context.Context) {
+	started := time.Now()
+	dir := s.a.o.Config.Services.Dir
+	set, err := snapshotFS(ctx, dir, defaultSetLimits, s.last)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.lastDigest = ""
+			s.refuse(SpecInvalid, err.Error(), nil)
+		}
+		return
+	}
+	s.last = set
+	if set.Digest() == s.lastDigest {
+		return
+	}
+	v := decideRevision(set.Digest(), s.store.Base(dir), s.store.Current(), s.store.List())
+	switch v.Standing {
+	case standEqual:
+		s.lastDigest = set.Digest()
+		s.equal(ctx, dir, set)
+	case standBehind:
+		s.lastDigest = set.Digest()
+		s.refuse(SpecBehind, v.Reason, nil)
+	case standConflict:
+		s.lastDigest = set.Digest()
+		s.refuse(SpecConflict, v.Reason, nil)
+	case standPublish:
+		sp, findings := s.loader.Load(set)
+		if s.a.o.Observer.Load != nil {
+			s.a.o.Observer.Load(sp != nil, time.Since(started))
+		}
+		s.lastDigest = set.Digest()
+		if sp == nil {
+			s.refuse(SpecInvalid, "the files have mistakes; revision "+s.currentWords()+" stays in force", findings)
+			return
+		}
+		s.publish(ctx, sp, set, findings, dir, "directory "+dir, s.a.o.Config.Services.Prune, started)
+	default:
+		panic("internal error: no such standing: " + string(v.Standing))
+	}
+}
+
+func (s *sets) currentWords() string {
+	if c := s.store.Current(); c != nil {
+		return fmt.Sprint(c.Number)
+	}
+	return "none"
+}
+
+// equal notes that the directory holds what is in force, and loads it where the
+// state directory could not give it back.
+func (s *sets) equal(ctx context.Context, dir string, set *fileSet) {
+	current := s.store.Current()
+	s.storeResult(errors.Join(s.store.SetBase(dir, current.Number), s.store.Heal(set.Files())))
+	if s.inForce == nil {
+		sp, findings := s.loader.Load(set)
+		if sp == nil {
+			s.refuse(SpecInvalid, "revision "+s.currentWords()+" is not valid for this version of svcctl", findings)
+			return
+		}
+		s.enforce(ctx, sp, false, 0)
+	}
+	was := s.status.Load()
+	s.tell(func(st *SpecStatus) { st.State, st.Message, st.Findings = SpecCurrent, "", nil })
+	if was.State != SpecCurrent {
+		s.a.note(ctx, engine.Fact{Kind: engine.FactReload, Message: "the directory equals revision " + s.currentWords() + " again"})
+	}
+}
+
+// publish makes a valid set the revision in force.
+func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, findings spec.Findings, dir, by string, prune bool, started time.Time) {
+	before := 0
+	if c := s.store.Current(); c != nil {
+		before = c.Number
+	}
+	rev, err := s.store.Put(set.Files(), by, time.Now())
+	if dir != "" {
+		err = errors.Join(err, s.store.SetBase(dir, rev.Number))
+	}
+	s.storeResult(err)
+	s.enforce(ctx, sp, prune, before)
+	s.tell(func(st *SpecStatus) {
+		st.State, st.Message, st.Findings, st.Loaded = SpecCurrent, "", findings, time.Now()
+	})
+	s.a.note(ctx, engine.Fact{Kind: engine.FactReload, By: by,
+		Message: fmt.Sprintf("revision %d is in force: %d services, applied in %s", rev.Number, len(sp.Names), time.Since(started).Round(time.Millisecond/10))})
+}
+
+// enforce hands a spec to the loop and remembers what goes on undeclared.
+func (s *sets) enforce(ctx context.Context, sp *spec.Spec, prune bool, before int) {
+	s.inForce = sp
+	var undeclared []string
+	if err := s.a.ask(ctx, func(l *loop) { undeclared = l.reload(sp, prune) }); err != nil {
+		return
+	}
+	s.keepUndeclared(undeclared, before)
+}
+
+// refuse leaves the revision in force and says why.
+func (s *sets) refuse(state SpecState, why string, findings spec.Findings) {
+	was := s.status.Load()
+	s.tell(func(st *SpecStatus) { st.State, st.Message, st.Findings = state, why, findings })
+	if was.State == state && was.Message == why && firstError(was.Findings) == firstError(findings) {
+		return
+	}
+	message := why
+	if f := firstError(findings); f != "" {
+		message += ": " + f
+	}
+	s.a.note(context.Background(), engine.Fact{Kind: engine.FactReload, To: string(state), Message: "nothing is changed: " + message})
+}
+
+func (s *sets) storeResult(err error) {
+	if err == nil {
+		return
+	}
+	s.a.log.Warn("cannot keep the revision on disk; it is in force all the same", "error", err)
+}
+
+// tell publishes a changed status.
+func (s *sets) tell(change func(*SpecStatus)) {
+	next := *s.status.Load()
+	change(&next)
+	if c := s.store.Current(); c != nil {
+		next.Revision = header(*c)
+	}
+	next.Store = ""
+	if f := s.store.Fault(); f != nil {
+		next.Store = f.Error()
+	}
+	s.status.Store(&next)
+}
+
+// Spec says how the directory stands to what is in force.
+func (a *Agent) Spec() SpecStatus {
+	st := *a.sets.status.Load()
+	if f := a.intents.fault(); f != "" && st.Store == "" {
+		st.Store = f
+	}
+	return st
+}
+
+// Applied is what came of an Apply.
+type Applied struct {
+	Accepted bool // false: see Findings
+	Changed  bool // false: it was in force already
+	Revision Revision
+	Findings spec.Findings
+}
+
+// Apply makes files the revision in force, whatever the directory holds.
+func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (out Applied, err error) {
+	s := a.sets
+	err = s.ask(ctx, func(c context.Context) {
+		set := contentFiles(files)
+		sp, findings := s.newLoader().Load(set)
+		out.Findings = findings
+		if sp == nil {
+			return
+		}
+		out.Accepted = true
+		if current := s.store.Current(); current == nil || current.Digest != set.Digest() || prune {
+			out.Changed = true
+			s.publish(c, sp, set, findings, "", by, prune, time.Now())
+		}
+		out.Revision = header(*s.store.Current())
+		s.lastDigest = "" // the directory may stand differently to it now
+		s.read(c)
+	})
+	return out, err
+}
+
+// Plan says what would be done if files were declared; nil: what the directory holds.
+func (a *Agent) Plan(ctx context.Context, files map[string][]byte) (waves []engine.Wave, findings spec.Findings, err error) {
+	s := a.sets
+	asked := s.ask(ctx, func(c context.Context) {
+		var set fs.FS
+		if files != nil {
+			set = contentFiles(files)
+		} else if set, err = snapshotFS(c, s.a.o.Config.Services.Dir, defaultSetLimits, s.last); err != nil {
+			return
+		}
+		var sp *spec.Spec
+		if sp, findings = s.newLoader().Load(set); sp == nil {
+			return
+		}
+		waves, err = a.rehearse(c, sp, a.o.Config.Services.Prune)
+	})
+	return waves, findings, errors.Join(asked, err)
+}

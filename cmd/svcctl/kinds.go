@@ -1,0 +1,23 @@
+package main
+
+import (
+	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/drivers/app"
+	"github.com/svcctl/svcctl/drivers/exec"
+	"github.com/svcctl/svcctl/drivers/http"
+	"github.com/svcctl/svcctl/drivers/loop"
+	"github.com/svcctl/svcctl/drivers/tcp"
+	"github.com/svcctl/svcctl/keeper"
+)
+
+// newKinds returns every kind that this program has: the one place that knows them
+// all. Without a keeper, as in commands, they can be validated and explained, not run.
+func newKinds(k *keeper.Client) *drivers.Registry {
+	r := &drivers.Registry{}
+	app.Register(r, k)
+	loop.Register(r)
+	exec.Register(r)
+	http.Register(r)
+	tcp.Register(r)
+	return r
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	colour   bool
+	width    int // columns of out
+}
+
+// plainWidth is for what is no terminal.
+const plainWidth = 80
+
+func osStreams() *streams {
+	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, width: plainWidth}
+	fd := int(os.Stdout.Fd())
+	if term.IsTerminal(fd) {
+		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		if w, _, err := term.GetSize(fd); err == nil && w > 0 {
+			s.width = w
+		}
+	}
+	return s
+}
+
+type colour string
+
+const (
+	red    colour = "31"
+	green  colour = "32"
+	yellow colour = "33"
+	dim    colour = "2"
+)
+
+// paint colours text for a terminal, and for nothing else.
+func (s *streams) paint(c colour, text string) string {
+	if !s.colour || c == "" {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+// clip shortens text to width columns, saying so by its last one.
+func clip(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	if width < 1 {
+		return ""
+	}
+	return string(runes[:width-1]) + "…"
+}

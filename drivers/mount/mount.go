@@ -1,0 +1,219 @@
+// Package mount mounts file systems: block devices, tmpfs and bind mounts.
+package mount
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/spec"
+)
+
+// Config is the schema of kind mount.
+type Config struct {
+	Device  string     `hcl:"device,optional" export:"true" doc:"A block device by path, or by UUID=, LABEL=, PARTUUID= or PARTLABEL=; for type bind the directory or file to show at path. Only tmpfs has none."`
+	Path    string     `hcl:"path" export:"true" doc:"The mount point, an absolute path without symbolic links. It is made when missing."`
+	Type    string     `hcl:"type" default:"auto" oneof:"auto ext4 xfs btrfs tmpfs bind" export:"true" doc:"The type of the file system; auto takes what is on the device."`
+	Options []string   `hcl:"options,optional" reload:"live" doc:"Mount options, as mount(8) takes them behind -o."`
+	Size    spec.Bytes `hcl:"size,optional" reload:"live" doc:"The most that a tmpfs may hold."`
+	Mkfs    bool       `hcl:"mkfs" default:"false" reload:"live" doc:"Make the file system where the device is blank: no signature on it, its first and last MiB zero. Anything else on it is never touched."`
+	Fsck    string     `hcl:"fsck" default:"auto" oneof:"auto never force" reload:"live" doc:"Check an ext file system before mounting: auto where it is marked as not clean, force always. xfs and btrfs check themselves."`
+	Owner   string     `hcl:"owner,optional" reload:"live" doc:"The user, by name or number, who owns the mounted directory."`
+	Group   string     `hcl:"group,optional" reload:"live" doc:"The group, by name or number, of the mounted directory."`
+	Mode    string     `hcl:"mode,optional" reload:"live" doc:"The permissions of the mounted directory in octal, such as \"0700\"."`
+}
+
+var (
+	modeForm    = regexp.MustCompile(`^[0-7]{3,4}$`)
+	tagForm     = regexp.MustCompile(`^(UUID|LABEL|PARTUUID|PARTLABEL)=[^/\s]+$`)
+	ownOptions  = []string{"remount", "bind", "rbind", "move", "loop"}
+	systemPaths = []string{"/", "/proc", "/sys", "/dev", "/run", "/etc", "/usr"}
+)
+
+// Validate implements spec.Validator.
+func (c *Config) Validate() (problems []spec.Problem) {
+	add := func(field, summary, detail string, args ...any) {
+		problems = append(problems, spec.Problem{Field: field, Summary: summary, Detail: fmt.Sprintf(detail, args...)})
+	}
+	absolute := func(p string) bool { return filepath.IsAbs(p) && filepath.Clean(p) == p }
+	switch {
+	case !absolute(c.Path):
+		add("path", "path is not an absolute, clean path", "%q was given; write the whole path without \"..\", doubled or trailing slashes.", c.Path)
+	case slices.Contains(systemPaths, c.Path):
+		add("path", "path belongs to the system", "A mount over %s would hide what the host runs on; use a directory of the service's own.", c.Path)
+	}
+	switch {
+	case c.Type == "tmpfs" && c.Device != "":
+		add("device", "a tmpfs has no device", "Leave device out.")
+	case c.Type != "tmpfs" && c.Device == "":
+		add("device", "device is missing", "Write the block device, such as \"/dev/vg0/data\" or \"UUID=…\"; only type \"tmpfs\" has none.")
+	case c.Type == "bind" && !absolute(c.Device):
+		add("device", "device is not an absolute path", "For type \"bind\" it is the directory or file to show at path.")
+	case c.Device != "" && !absolute(c.Device) && !tagForm.MatchString(c.Device):
+		add("device", "device is neither an absolute path nor a tag", "%q was given; write \"/dev/…\", or UUID=, LABEL=, PARTUUID= or PARTLABEL= and a value.", c.Device)
+	}
+	if c.Size < 0 || c.Size > 0 && c.Type != "tmpfs" {
+		add("size", "size is for tmpfs only", "A %s has the size of its device.", c.Type)
+	}
+	if c.Mkfs && !slices.Contains([]string{"ext4", "xfs", "btrfs"}, c.Type) {
+		add("mkfs", "mkfs needs a type", "Write type = \"ext4\", \"xfs\" or \"btrfs\": what should be made.")
+	}
+	if c.Mode != "" && !modeForm.MatchString(c.Mode) {
+		add("mode", "mode is not octal", "%q was given; write permissions such as \"0750\".", c.Mode)
+	}
+	for _, o := range c.options() {
+		word, _, _ := strings.Cut(o, "=")
+		if slices.Contains(ownOptions, word) {
+			add("options", "option "+word+" is not for a file", "svcctl itself decides it; bind mounts have type = \"bind\", loop devices the kind loop.")
+		}
+	}
+	return problems
+}
+
+// options are the single words, however they were grouped.
+func (c *Config) options() (out []string) {
+	for _, o := range c.Options {
+		for word := range strings.SplitSeq(o, ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				out = append(out, word)
+			}
+		}
+	}
+	return out
+}
+
+// readOnly: the last word of ro and rw counts, as it does for mount(8).
+func (c *Config) readOnly() (ro bool) {
+	for _, o := range c.options() {
+		switch o {
+		case "ro":
+			ro = true
+		case "rw":
+			ro = false
+		}
+	}
+	return ro
+}
+
+// line is what follows -o.
+func (c *Config) line(more ...string) string {
+	words := append(more, c.options()...)
+	if c.Size > 0 {
+		words = append(words, "size="+strconv.FormatInt(int64(c.Size), 10))
+	}
+	return strings.Join(words, ",")
+}
+
+// Register adds kind mount. Its level is reset: the kernel keeps a mount, and writes
+// back to its device, after every process of ours is gone.
+func Register(r *drivers.Registry) {
+	h := newHost()
+	drivers.DefineKind(r, "mount", "A mounted file system: a block device, a tmpfs or a bind mount.",
+		func(_ drivers.Opening, c *Config) (drivers.Driver, error) { return &driver{host: h, config: c}, nil },
+		drivers.WithLevel(spec.LevelReset))
+}
+
+// host is what all mounts of one program share.
+type host struct {
+	table table
+	calls calls
+	watch watch
+}
+
+func newHost() *host {
+	return &host{calls: calls{running: make(map[string]*call)}}
+}
+
+// driver is safe for concurrent use.
+type driver struct {
+	host *host
+
+	mu     sync.Mutex
+	config *Config
+	found  string // the device behind a tag such as UUID=, once known
+}
+
+func (d *driver) current() *Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
+// Status implements drivers.Prober. It reads the kernel's mount table and never the
+// file system itself, which may hang.
+func (d *driver) Status(ctx context.Context) (drivers.Status, error) {
+	c := d.current()
+	if err := ctx.Err(); err != nil {
+		return drivers.Status{}, fmt.Errorf("cannot look at %s: %w", c.Path, err)
+	}
+	var v view
+	if err := d.host.table.look(c.Path, c.bindSource(), &v); err != nil {
+		return drivers.Status{}, err
+	}
+	if v.found && c.tagged() && d.known() == "" {
+		if _, err := d.resolve(ctx, c, nil); err != nil {
+			return drivers.Status{}, err
+		}
+	}
+	return d.judge(c, &v), nil
+}
+
+// Start implements drivers.Driver.
+func (d *driver) Start(ctx context.Context) error {
+	c := d.current()
+	return d.host.calls.do(ctx, "mount", c.Path, func(ctx context.Context, call *call) error {
+		if err := d.mount(ctx, c, call); err != nil {
+			return fmt.Errorf("cannot mount %s: %w", c.Path, err)
+		}
+		return nil
+	})
+}
+
+// Stop implements drivers.Driver.
+func (d *driver) Stop(ctx context.Context) error {
+	c := d.current()
+	return d.host.calls.do(ctx, "unmount", c.Path, func(ctx context.Context, call *call) error {
+		if err := d.unmount(ctx, c, call); err != nil {
+			return fmt.Errorf("cannot unmount %s: %w", c.Path, err)
+		}
+		return nil
+	})
+}
+
+// Update implements drivers.Updater.
+func (d *driver) Update(ctx context.Context, config any) error {
+	old, next := d.current(), config.(*Config)
+	return d.host.calls.do(ctx, "remount", old.Path, func(ctx context.Context, call *call) error {
+		if err := d.remount(ctx, old, next, call); err != nil {
+			return fmt.Errorf("cannot remount %s: %w", old.Path, err)
+		}
+		d.mu.Lock()
+		d.config = next
+		d.mu.Unlock()
+		return nil
+	})
+}
+
+// Kill implements drivers.Killer: the processes that keep the mount busy are ended.
+func (d *driver) Kill(ctx context.Context) error {
+	c := d.current()
+	return d.host.calls.do(ctx, "free", c.Path, func(ctx context.Context, _ *call) error {
+		var v view
+		if err := d.host.table.look(c.Path, c.bindSource(), &v); err != nil {
+			return err
+		}
+		if !v.found || !d.ours(c, &v.top) {
+			return nil
+		}
+		if err := kill(ctx, holders(ctx, c.Path)); err != nil {
+			return fmt.Errorf("cannot free %s: %w", c.Path, err)
+		}
+		return nil
+	})
+}

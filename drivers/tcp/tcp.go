@@ -1,0 +1,159 @@
+// Package tcp checks a resource by connecting to an address, and by what is said there.
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/spec"
+)
+
+// Config is what a tcp check takes.
+type Config struct {
+	Address string `hcl:"address" doc:"Where to connect: \"host:port\", with brackets around an IPv6 address; hostport() writes both."`
+	Send    string `hcl:"send,optional" doc:"Sent once connected."`
+	Expect  string `hcl:"expect,optional" doc:"Must occur in the first 64 KiB of the answer; default: a connection is enough."`
+}
+
+// Validate implements spec.Validator.
+func (c *Config) Validate() []spec.Problem {
+	host, port, err := net.SplitHostPort(c.Address)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" || portErr != nil || n == 0 {
+		return []spec.Problem{{Field: "address", Summary: "Not a host and port",
+			Detail: fmt.Sprintf(`%q must be "host:port", such as "10.0.0.10:5432" or "[2001:db8::10]:5432", with a port from 1 to 65535; hostport(host, port) writes the brackets.`, c.Address)}}
+	}
+	return nil
+}
+
+// Register adds the check to r.
+func Register(r *drivers.Registry) {
+	drivers.DefineCheck(r, "tcp", "Connects to an address; passes when the connection is accepted and the expected answer comes.",
+		func(_ drivers.Opening, c *Config) (drivers.Prober, error) {
+			p := &prober{config: c}
+			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" {
+				p.literal = literal
+			}
+			return p, nil
+		})
+}
+
+// listens bounds how much of an answer is searched.
+const listens = 64 << 10
+
+type prober struct {
+	config  *Config
+	literal netip.AddrPort // set: connecting is all there is to do, and no name needs a look-up
+}
+
+func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
+	began := time.Now()
+	stage := "the connection"
+	var err error
+	if p.literal.IsValid() {
+		err = connect(ctx, p.literal)
+	} else {
+		err = p.converse(ctx, &stage)
+	}
+	if err == nil {
+		return drivers.Status{State: drivers.Up}, nil
+	}
+	return drivers.Status{State: drivers.Down, Detail: p.reason(ctx, err, stage, time.Since(began))}, nil
+}
+
+// converse connects the way that knows names, and says and hears what is declared.
+func (p *prober) converse(ctx context.Context, stage *string) error {
+	d := net.Dialer{KeepAlive: -1}
+	conn, err := d.DialContext(ctx, "tcp", p.config.Address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if t, ok := conn.(*net.TCPConn); ok {
+		t.SetLinger(0) // leaves no TIME_WAIT behind
+	}
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if p.config.Send != "" {
+		*stage = "the other side to take what is sent"
+		if _, err := io.WriteString(conn, p.config.Send); err != nil {
+			return err
+		}
+	}
+	if p.config.Expect == "" {
+		return nil
+	}
+	*stage = "the first byte"
+	want := []byte(p.config.Expect)
+	heard := make([]byte, 0, 512)
+	for len(heard) < listens {
+		if len(heard) == cap(heard) {
+			heard = append(heard, make([]byte, len(heard))...)[:len(heard)]
+		}
+		n, err := conn.Read(heard[len(heard):cap(heard)])
+		heard = heard[:len(heard)+n]
+		if bytes.Contains(heard, want) {
+			return nil
+		}
+		if n > 0 {
+			*stage = fmt.Sprintf("%q, after %s", p.config.Expect, excerpt(heard))
+		}
+		if errors.Is(err, io.EOF) {
+			return answer(fmt.Sprintf("closed the connection without saying %q; it said %s", p.config.Expect, excerpt(heard)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return answer(fmt.Sprintf("said 64 KiB without %q, starting with %s", p.config.Expect, excerpt(heard)))
+}
+
+// answer is a reason given by what the other side said.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+
+func excerpt(b []byte) string {
+	if len(b) == 0 {
+		return "nothing"
+	}
+	if len(b) > 80 {
+		return fmt.Sprintf("%q…", b[:80])
+	}
+	return fmt.Sprintf("%q", b)
+}
+
+func (p *prober) reason(ctx context.Context, err error, stage string, took time.Duration) string {
+	var said answer
+	var lookup *net.DNSError
+	var network net.Error
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &said):
+		return p.config.Address + " " + string(said)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Sprintf("cancelled after %s while waiting for %s at %s", round(took), stage, p.config.Address)
+	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
+		return fmt.Sprintf("timed out after %s while waiting for %s at %s", round(took), stage, p.config.Address)
+	case errors.As(err, &lookup):
+		return fmt.Sprintf("the name %s can't be looked up: %s", lookup.Name, lookup.Err)
+	case errors.As(err, &number):
+		return fmt.Sprintf("%s at %s", number, p.config.Address)
+	}
+	return fmt.Sprintf("%v at %s", err, p.config.Address)
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}

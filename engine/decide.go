@@ -1,0 +1,537 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcctl/svcctl/spec"
+)
+
+// decide is the heart: for one service, from what is true now, it starts what is
+// wanted and may start, and stops what is not wanted and may stop. Commands, checks
+// and reloads start and stop nothing: they change facts, and decide draws the
+// conclusion.
+func (e *Engine) decide(s *service) {
+	s.view = nil
+	e.thawExpired(s)
+	e.giveUp(s)
+	// A transition without a call (a clean failure that becomes a start) may let
+	// another follow; each resource changes at most a few times before it needs a call.
+	for range 2 + 2*len(s.order) {
+		if !e.pass(s) {
+			break
+		}
+	}
+	e.forgetGone(s)
+	if e.services[s.name] != s {
+		return // it was purged
+	}
+	e.fold(s)
+	e.schedule(s)
+}
+
+// thawExpired ends a freeze whose time has come.
+func (e *Engine) thawExpired(s *service) {
+	f := s.intent.Frozen
+	if f == nil || !f.expired(e.now) {
+		return
+	}
+	s.intent.Frozen = nil
+	e.remember(s)
+	e.record(Fact{Kind: FactCommand, Service: s.name, Message: "thawed: the freeze by " + f.By + " has run out"})
+}
+
+func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.Before(f.Until) }
+
+// pass decides once for every resource, and tells whether anything changed.
+func (e *Engine) pass(s *service) (changed bool) {
+	for _, r := range s.order { // each behind all that it is after, whose goal it needs
+		r.want, r.wantWhy = e.goal(s, r)
+	}
+	for _, r := range s.order {
+		before := r.state
+		hadCall := r.call != nil
+		e.decideResource(s, r)
+		changed = changed || r.state != before || (r.call != nil) != hadCall
+	}
+	return changed
+}
+
+func (e *Engine) decideResource(s *service, r *resource) {
+	r.why, r.patient = "", false
+	e.adoptNext(s, r)
+	r.standOn(s)
+	if r.policy().Disabled && r.state == Unknown {
+		r.why = "disabled"
+		return // left alone: what was never asked of is not probed either
+	}
+	if r.state == Unknown {
+		e.decideUnknown(s, r)
+		return
+	}
+	if r.call != nil {
+		if r.call.verb == VerbStart && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+			r.call.cancelled = true
+			e.out = append(e.out, Cancel{Op: r.call.op})
+		}
+		r.why = r.wantWhy
+		return
+	}
+	if s.intent.Frozen != nil {
+		r.why = frozenWhy(s.intent.Frozen)
+		if r.state != Down && r.state != Unknown && !e.now.Before(r.probeAt) && r.policy().Monitor {
+			e.look(s, r)
+		}
+		return
+	}
+	switch r.state {
+	case Down:
+		r.bounce, r.replace = false, false
+		if r.want, r.wantWhy = e.goal(s, r); r.want {
+			e.decideStart(s, r)
+		} else {
+			r.again = r.again && r.wished
+			r.why = r.wantWhy
+		}
+		if r.state == Down && s.intent.GivenUp == "" {
+			r.err = "" // it explains nothing any more
+		}
+	case Up, Starting: // Starting without a call: its checks are awaited
+		e.decideUp(s, r)
+	case Failed:
+		e.decideFailed(s, r)
+	case Stuck:
+		e.decideStuck(s, r)
+	case Unknown, Stopping:
+	default:
+		panic("internal error: no such state: " + string(r.state))
+	}
+}
+
+// adoptNext takes over what a reload brought, as far as that needs no call.
+func (e *Engine) adoptNext(s *service, r *resource) {
+	if r.next == nil || r.next == r.spec || r.call != nil {
+		return
+	}
+	same := r.next.Digest == r.spec.Digest
+	if !same && !r.off() {
+		return
+	}
+	if !same {
+		r.fresh = true
+		e.out = append(e.out, Forget{Resource: r.spec})
+		r.failures, r.attempts, r.usedUp = 0, nil, false
+		if r.state == Failed {
+			r.retryAt = e.now
+		}
+	}
+	r.spec, r.replace = r.next, false
+	r.keepOn(s)
+	s.relink()
+}
+
+// keepOn drops what a new spec says that the resource does not stand on. What is not
+// declared any more stays: it can't be stopped under what was started on it.
+func (r *resource) keepOn(s *service) {
+	kept := make([]spec.Address, 0, len(r.on))
+	for _, a := range r.on {
+		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
+			kept = append(kept, a)
+		}
+	}
+	r.on = kept
+}
+
+// standOn adds what came up under a resource that is up already: an edge that a
+// reload brought, or something optional. Its absence until now was no reason to
+// restart anything; its loss will be.
+func (r *resource) standOn(s *service) {
+	if r.state != Up && r.state != Starting || r.next != r.spec {
+		return
+	}
+	for _, a := range r.spec.After {
+		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
+			r.on = append(slices.Clip(r.on), a)
+		}
+	}
+}
+
+func (e *Engine) decideUnknown(s *service, r *resource) {
+	if r.fresh {
+		if w := s.leaving(); w != nil {
+			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
+			return
+		}
+	}
+	r.why = "not yet probed"
+	if r.err != "" {
+		if e.now.Before(r.probeAt) {
+			return
+		}
+	}
+	e.look(s, r)
+}
+
+// goal says whether a resource should be up, and if not, why.
+func (e *Engine) goal(s *service, r *resource) (bool, string) {
+	p := r.policy()
+	r.wished = false
+	switch override := s.intent.Overrides[r.spec.Address]; {
+	case s.purging:
+		return false, "is purged"
+	case r.next == nil:
+		return false, "not declared any more"
+	case p.Disabled:
+		return false, "disabled"
+	case override == WishStopped:
+		return false, "stopped by " + s.intent.By
+	case e.denied(s) != "" && !p.Standby:
+		return false, e.denied(s)
+	case s.intent.GivenUp != "" && !p.Standby:
+		return false, s.intent.GivenUp
+	case s.stopWished() && override != WishStarted:
+		return false, s.stopWhy()
+	case r.bounce:
+		r.wished = true
+		return false, "restarting"
+	case r.replace, r.next != r.spec && r.next.Fixed != r.spec.Fixed:
+		r.wished = true
+		return false, "restarting with its new configuration"
+	}
+	r.wished = true
+	if r.state == Up || r.state == Starting {
+		for _, a := range r.on {
+			if d := s.byAddress[a]; d != nil && d.holdsBack() {
+				return false, "waits for " + waitWords(a, d)
+			}
+		}
+	}
+	return true, ""
+}
+
+// holdsBack tells whether a resource that stands on d must come down because d is
+// lost or is about to be stopped.
+func (d *resource) holdsBack() bool {
+	if !d.want { // even what is optional is stopped in order
+		return !d.policy().Optional || !d.off()
+	}
+	if d.unhealed() {
+		return false
+	}
+	switch d.state {
+	case Up, Unknown: // not asked yet is no reason to stop anything
+		return false
+	case Down, Starting, Failed, Stopping, Stuck:
+		return !d.policy().Optional && !d.spec.Schema.Transparent
+	default:
+		panic("internal error: no such state: " + string(d.state))
+	}
+}
+
+// unhealed: it was lost, and monitor = false says that nothing is done about it.
+func (r *resource) unhealed() bool { return r.state == Failed && r.lost && !r.policy().Monitor }
+
+// denied says why this node may not run the service now; "" when it may.
+func (e *Engine) denied(s *service) string {
+	if s.epoch == 0 {
+		if s.denied != "" {
+			return s.denied
+		}
+		return "no placement on this node"
+	}
+	if !s.notAfter.IsZero() && !e.now.Before(s.notAfter) {
+		return "the permission to run here has ended"
+	}
+	return ""
+}
+
+func (s *service) stopWished() bool {
+	switch s.intent.State {
+	case WishStopped:
+		return true
+	case WishStarted:
+		return false
+	default:
+		return s.spec.Orchestrate == spec.Manual
+	}
+}
+
+func (s *service) stopWhy() string {
+	if s.intent.State == WishStopped {
+		return "stopped by " + s.intent.By
+	}
+	return `waits to be started by hand (orchestrate = "manual")`
+}
+
+func frozenWhy(f *Freeze) string {
+	why := "frozen by " + f.By
+	if f.Reason != "" {
+		why += " (" + f.Reason + ")"
+	}
+	return why
+}
+
+func (e *Engine) decideStart(s *service, r *resource) {
+	p := r.policy()
+	if r.fresh {
+		if w := s.leaving(); w != nil {
+			r.why, r.patient = "waits until "+w.spec.Address.Local()+", which is not declared any more, is stopped", true
+			return
+		}
+	}
+	var waits []string
+	hopeless := false
+	for _, a := range p.After {
+		d := s.byAddress[a]
+		if d == nil || !d.settled() {
+			waits = append(waits, waitWords(a, d))
+			hopeless = hopeless || d == nil || !d.comes()
+		}
+	}
+	if len(waits) > 0 {
+		if more := len(waits) - 3; more > 0 {
+			waits = append(waits[:3], fmt.Sprintf("%d more", more))
+		}
+		r.why, r.patient = "waits for "+strings.Join(waits, " and "), !hopeless
+		return
+	}
+	if missing := e.unmet(s); missing != "" {
+		r.why = missing
+		return
+	}
+	if r.again {
+		r.restarts++
+		r.again = false
+	}
+	r.on = nil
+	for _, a := range p.After {
+		if s.byAddress[a].state == Up {
+			r.on = append(r.on, a)
+		}
+	}
+	e.enter(s, r, Starting, "")
+	r.call = e.do(s, r, nil, Do{Verb: VerbStart, Timeout: p.Timeouts.Start})
+}
+
+// settled: what is after d need not wait for it any longer.
+func (d *resource) settled() bool {
+	return d.state == Up || d.policy().Optional && !d.comes()
+}
+
+// comes: d is on its way, or has not been tried.
+func (d *resource) comes() bool {
+	switch d.state {
+	case Starting, Stopping:
+		return true
+	case Unknown:
+		return !d.policy().Disabled
+	case Down:
+		return d.want && d.patient
+	case Up, Failed, Stuck:
+		return false
+	default:
+		panic("internal error: no such state: " + string(d.state))
+	}
+}
+
+func waitWords(a spec.Address, d *resource) string {
+	switch {
+	case d == nil:
+		return a.Local()
+	case d.state != Failed && d.state != Stuck && d.wished && strings.HasPrefix(d.why+d.wantWhy, "waits "):
+		return a.Local() + ", which waits itself"
+	}
+	return a.Local() + ", which is " + stateWords(d)
+}
+
+func stateWords(d *resource) string {
+	switch {
+	case d.policy().Disabled:
+		return "disabled"
+	case d.next == nil:
+		return "not declared any more"
+	case d.err != "" && (d.state == Failed || d.state == Stuck):
+		return string(d.state) + " (" + d.err + ")"
+	case d.state == Up && !d.want && d.wished:
+		return d.wantWhy // restarting, and why
+	case d.state == Up && !d.want:
+		return "to be stopped"
+	}
+	return string(d.state)
+}
+
+// unmet names a service that must be up before this one starts.
+func (e *Engine) unmet(s *service) string {
+	for _, name := range s.spec.Requires {
+		other := e.services[name]
+		if other == nil {
+			return "waits for service " + name + ", which is not known here"
+		}
+		if !other.available() {
+			return "waits for service " + name + ", which is " + string(e.foldState(other))
+		}
+	}
+	return ""
+}
+
+func (e *Engine) decideUp(s *service, r *resource) {
+	switch {
+	case !r.want:
+		r.why = r.wantWhy
+		if w := s.lastDependent(r); w != nil {
+			r.why = "waits until " + w.spec.Address.Local() + " is stopped"
+			return
+		}
+		if w := e.stopsFirst(s); w != "" {
+			r.why = "waits until service " + w + " is stopped, which requires this one"
+			return
+		}
+		e.stop(s, r, r.wantWhy)
+	case r.state == Starting:
+		r.why = "waits for its checks: " + r.openChecks()
+		if !e.now.Before(r.ready) {
+			e.fail(s, r, fmt.Sprintf("not ready within %s: %s", r.spec.Timeouts.Start, r.openChecks()), false)
+		}
+	case r.next != nil && r.next != r.spec:
+		// Only live fields differ: goal refuses everything else.
+		r.call = e.do(s, r, nil, Do{Verb: VerbUpdate, Next: r.next, Timeout: r.next.Timeouts.Start})
+	case !e.now.Before(r.probeAt) && r.policy().Monitor:
+		e.look(s, r)
+	}
+}
+
+func (e *Engine) stop(s *service, r *resource, why string) {
+	e.enter(s, r, Stopping, why)
+	r.call = e.do(s, r, nil, Do{Verb: VerbStop, Timeout: r.spec.Timeouts.Stop})
+}
+
+// lastDependent returns a resource that must be off before r may be stopped.
+func (s *service) lastDependent(r *resource) *resource {
+	for i := len(s.dependents[r.spec.Address]) - 1; i >= 0; i-- {
+		d := s.dependents[r.spec.Address][i]
+		if !d.off() && slices.Contains(d.on, r.spec.Address) {
+			return d
+		}
+	}
+	return nil
+}
+
+// leaving returns a resource that is to be stopped since it is not declared any
+// more: what came in its place must not start beside it.
+func (s *service) leaving() *resource {
+	for _, r := range s.order {
+		if r.next == nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// stopsFirst names a service that requires this one and is on its way down too.
+func (e *Engine) stopsFirst(s *service) string {
+	for _, name := range e.requirer[s.name] {
+		d := e.services[name]
+		if d != nil && d != s && d.state != InstanceStuck && d.intent.Frozen == nil && e.stopping(d) {
+			return name
+		}
+	}
+	return ""
+}
+
+// stopping: the service as a whole is on its way down.
+func (e *Engine) stopping(s *service) bool {
+	denied := e.denied(s) != ""
+	if !denied && !s.purging && !s.stopWished() {
+		return false
+	}
+	return slices.ContainsFunc(s.order, func(r *resource) bool {
+		held := r.policy().Standby && !s.stopWished() || s.intent.Overrides[r.spec.Address] == WishStarted && !denied
+		return !r.off() && (s.purging || !held)
+	})
+}
+
+func (e *Engine) decideFailed(s *service, r *resource) {
+	switch {
+	case !r.want && r.clean:
+		e.enter(s, r, Down, "")
+		r.why = r.wantWhy
+	case !r.want:
+		e.decideUp(s, r)
+	case r.unhealed():
+		r.why = "monitor = false: it is not healed"
+	case r.usedUp:
+		r.why = fmt.Sprintf("not restarted any more: %d restarts within %s used up", r.policy().Restart.Attempts, r.policy().Restart.Within)
+	case e.now.Before(r.retryAt):
+		r.why = "retries after " + r.retryAt.Sub(r.since).String()
+		if a := r.policy().Restart.Attempts; a != unlimitedRetries {
+			r.why += fmt.Sprintf(" (%d of %d)", len(r.attempts), a)
+		}
+	case r.clean:
+		e.decideStart(s, r)
+	default:
+		// What is optional or transparent holds up no dependents, so it waits for none.
+		if w := s.lastDependent(r); w != nil && !r.policy().Optional && !r.spec.Schema.Transparent {
+			r.why = "waits until " + w.spec.Address.Local() + " is stopped"
+			return
+		}
+		e.stop(s, r, "to start it again")
+	}
+}
+
+func (e *Engine) decideStuck(s *service, r *resource) {
+	p := r.policy()
+	if r.freed {
+		e.stop(s, r, "again, after what held it was killed")
+		return
+	}
+	r.why = "it did not stop; looked at every " + stuckProbeEvery.String()
+	if !r.killed && p.OnStuck != "wait" {
+		r.killed = true
+		if p.OnStuck == "reset" {
+			e.out = append(e.out, Reset{Why: fmt.Sprintf("%s did not stop: %s", r.spec.Address, r.err)})
+			return
+		}
+		r.call = e.do(s, r, nil, Do{Verb: VerbKill, Timeout: r.spec.Timeouts.Stop})
+		return
+	}
+	if !e.now.Before(r.probeAt) {
+		e.look(s, r)
+	}
+}
+
+// giveUp ends an instance whose resource can't be restarted any more, as the
+// service's on_failure says.
+func (e *Engine) giveUp(s *service) {
+	if s.intent.GivenUp != "" || s.intent.Frozen != nil || s.purging || s.stopWished() || e.denied(s) != "" {
+		return
+	}
+	for _, r := range s.order {
+		if r.state != Failed || !r.usedUp || r.policy().Optional {
+			continue
+		}
+		why := fmt.Sprintf("%s failed and its restarts are used up: %s", r.spec.Address.Local(), r.err)
+		switch s.spec.OnFailure {
+		case spec.ReportFailure:
+			continue
+		case spec.StopInstance:
+			s.intent.GivenUp = why
+		case spec.Relocate:
+			// No other node: what works goes on. Only a start that never was complete
+			// is rolled back.
+			if s.reachedUp {
+				continue
+			}
+			s.intent.GivenUp = "start rolled back: " + why
+		case spec.ResetNode:
+			s.intent.GivenUp = why
+			e.out = append(e.out, Reset{Why: string(r.spec.Address) + ": " + why})
+		default:
+			panic("internal error: no such on_failure: " + string(s.spec.OnFailure))
+		}
+		e.remember(s)
+		e.record(Fact{Kind: FactService, Service: s.name, Message: s.intent.GivenUp})
+		return
+	}
+}

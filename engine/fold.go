@@ -1,0 +1,266 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/svcctl/svcctl/spec"
+)
+
+// fold brings the service's state up to date, and tells those who wait for it.
+func (e *Engine) fold(s *service) {
+	e.runChecks(s)
+	state := e.foldState(s)
+	s.why = e.whyNot(s, state)
+	switch state {
+	case InstanceUp:
+		s.reachedUp = true
+	case InstanceDown, InstanceStandby:
+		s.reachedUp = false
+	case InstanceStarting, InstanceStopping, InstanceDegraded, InstanceFailed, InstanceStuck, InstanceUnknown:
+	default:
+		panic("internal error: no such state: " + string(state))
+	}
+	if state == s.state {
+		return
+	}
+	e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(state), Message: s.why})
+	s.state = state
+	for _, name := range slices.Concat(s.spec.Requires, e.requirer[s.name]) {
+		if other := e.services[name]; other != nil && other != s {
+			e.touch(other)
+		}
+	}
+}
+
+// foldState computes the instance's state from its resources.
+func (e *Engine) foldState(s *service) InstanceState {
+	var n struct{ required, up, standbyUp, down, failed, usedUp, starting, stopping, stuck, unknown, wanted int }
+	fallen := false
+	for _, r := range s.order {
+		p := r.policy()
+		if p.Disabled && (r.state == Unknown || r.state == Down) {
+			continue
+		}
+		switch r.state {
+		case Stuck:
+			n.stuck++
+		case Stopping:
+			n.stopping++
+		case Unknown, Down, Starting, Up, Failed:
+		default:
+			panic("internal error: no such state: " + string(r.state))
+		}
+		if p.Optional {
+			continue
+		}
+		n.required++
+		if r.wished {
+			n.wanted++
+		}
+		switch r.state {
+		case Unknown:
+			n.unknown++
+		case Down:
+			n.down++
+		case Starting:
+			n.starting++
+		case Failed:
+			n.failed++
+			if r.usedUp || r.unhealed() {
+				n.usedUp++
+			}
+		case Up:
+			n.up++
+			if p.Standby {
+				n.standbyUp++
+			}
+			fallen = fallen || r.checkDown()
+		case Stopping, Stuck:
+		default:
+			panic("internal error: no such state: " + string(r.state))
+		}
+	}
+	switch {
+	case n.stuck > 0:
+		return InstanceStuck
+	case n.unknown > 0:
+		return InstanceUnknown
+	case n.stopping > 0:
+		return InstanceStopping
+	case n.usedUp > 0, n.failed > 0 && n.up == 0 && n.starting == 0:
+		return InstanceFailed
+	case n.starting > 0:
+		return InstanceStarting
+	case n.failed > 0:
+		return InstanceDegraded
+	case n.required == 0:
+		return e.foldOptional(s)
+	case n.up == n.required && fallen:
+		return InstanceDegraded
+	case n.up == n.required:
+		return InstanceUp
+	case n.up == n.standbyUp && s.intent.GivenUp != "":
+		return InstanceFailed
+	case n.up == 0 && n.wanted == n.required:
+		return InstanceStarting
+	case n.up == 0:
+		return InstanceDown
+	case n.up == n.standbyUp && (s.stopWished() || e.denied(s) != ""):
+		return InstanceStandby
+	case n.wanted == n.required:
+		return InstanceStarting
+	}
+	return InstanceDegraded
+}
+
+// foldOptional is for a service that has only optional resources, or none.
+func (e *Engine) foldOptional(s *service) InstanceState {
+	for _, r := range s.order {
+		if r.state == Up {
+			return InstanceUp
+		}
+	}
+	if s.stopWished() || e.denied(s) != "" {
+		return InstanceDown
+	}
+	return InstanceUp
+}
+
+func (r *resource) checkDown() bool {
+	return slices.ContainsFunc(r.checks, func(c *check) bool { return c.state == CheckDown })
+}
+
+// available: everything that is neither optional nor disabled is up.
+func (s *service) available() bool {
+	some := false
+	for _, r := range s.order {
+		p := r.policy()
+		if p.Disabled && r.state != Up {
+			continue
+		}
+		some = some || r.state == Up
+		if !p.Optional && r.state != Up {
+			return false
+		}
+	}
+	return some || len(s.order) == 0 && s.epoch != 0
+}
+
+// off: nothing of the service runs.
+func (s *service) off() bool {
+	for _, r := range s.order {
+		if !r.off() {
+			return false
+		}
+	}
+	return true
+}
+
+// whyNot is the first reason that keeps the service from being up.
+func (e *Engine) whyNot(s *service, state InstanceState) string {
+	frozen := ""
+	if s.intent.Frozen != nil {
+		frozen = frozenWhy(s.intent.Frozen)
+	}
+	if state == InstanceUp {
+		return frozen
+	}
+	switch {
+	case frozen != "":
+		return frozen
+	case s.purging:
+		return "is purged"
+	case s.intent.GivenUp != "":
+		return s.intent.GivenUp
+	}
+	for _, r := range s.order { // root causes: failures before those who wait for them
+		if (r.state == Stuck || r.state == Failed) && !r.policy().Optional {
+			return r.spec.Address.Local() + ": " + joinWhy(r.err, r.why)
+		}
+	}
+	if d := e.denied(s); d != "" {
+		return d
+	}
+	if s.stopWished() {
+		return s.stopWhy()
+	}
+	for _, r := range s.order {
+		if r.policy().Optional || r.state == Up {
+			continue
+		}
+		if why := joinWhy(r.err, r.why); why != "" {
+			return r.spec.Address.Local() + ": " + why
+		}
+	}
+	for _, r := range s.order {
+		for _, c := range r.checks {
+			if c.state == CheckDown {
+				return r.spec.Address.Local() + ": check " + c.spec.Name + " is down: " + c.err
+			}
+		}
+	}
+	return ""
+}
+
+func joinWhy(err, why string) string {
+	switch {
+	case err == "":
+		return why
+	case why == "" || err == why:
+		return err
+	}
+	return err + "; " + why
+}
+
+// Snapshot returns what the engine knows. Only what changed since the last one is
+// made anew.
+func (e *Engine) Snapshot(now time.Time) *Snapshot {
+	snap := &Snapshot{Time: now, Node: e.cfg.Node, Services: make([]*ServiceView, 0, len(e.names))}
+	for _, name := range e.names {
+		s := e.services[name]
+		if s.view == nil {
+			s.view = e.viewOf(s)
+		}
+		snap.Services = append(snap.Services, s.view)
+	}
+	return snap
+}
+
+var levels = []spec.Level{spec.LevelKernel, spec.LevelGuard, spec.LevelReset, spec.LevelNone}
+
+func (e *Engine) viewOf(s *service) *ServiceView {
+	v := &ServiceView{
+		FullName: s.name, Name: s.spec.Name, Namespace: s.spec.Namespace, Topology: s.spec.Topology,
+		State: s.state, Available: s.available(), Undeclared: s.undeclared, Frozen: s.intent.Frozen,
+		Epoch: s.epoch, Active: e.denied(s) == "", Level: spec.LevelKernel, Why: s.why, GivenUp: s.intent.GivenUp,
+		Requires: s.spec.Requires, Resources: make([]ResourceView, 0, len(s.order)),
+	}
+	for _, r := range s.order {
+		p := r.policy()
+		rv := ResourceView{
+			Address: r.spec.Address, Kind: r.spec.Kind, State: r.state, Since: r.since, Restarts: r.restarts,
+			Error: r.err, Why: r.why, Detail: r.detail, PID: r.pid, Level: r.spec.Schema.Level,
+			GivenUp:  r.state == Failed && (r.usedUp || !p.Monitor) || r.state == Stuck && r.killed && r.call == nil,
+			Optional: p.Optional, Standby: p.Standby, Disabled: p.Disabled, Tags: p.Tags, After: p.After,
+		}
+		for _, c := range r.checks {
+			rv.Checks = append(rv.Checks, CheckView{Name: c.spec.Name, Kind: c.spec.Kind, State: c.state, Since: c.since, Error: c.err})
+		}
+		if slices.Index(levels, rv.Level) > slices.Index(levels, v.Level) {
+			v.Level = rv.Level
+		}
+		v.Resources = append(v.Resources, rv)
+	}
+	return v
+}
+
+// Undeclared names the services that go on though no file declares them any more.
+func (e *Engine) Undeclared() (names []string) {
+	for _, name := range e.names {
+		if e.services[name].undeclared {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/svcctl/svcctl/spec"
+)
+
+// reload puts a new spec in force. A service whose pointer is the same is not even
+// looked at; a resource whose digest is the same gets no call.
+func (e *Engine) reload(ev Reload) {
+	first := len(e.services) == 0
+	var added, changed, gone int
+	relist := false
+	for _, name := range ev.Spec.Names {
+		next := ev.Spec.Services[name]
+		s := e.services[name]
+		switch {
+		case s == nil:
+			e.add(next, first)
+			added++
+			relist = true
+		case s.spec != next || s.undeclared:
+			e.change(s, next)
+			changed++
+			relist = true
+		}
+	}
+	for _, name := range e.names {
+		s := e.services[name]
+		if ev.Spec.Services[name] != nil || s.undeclared && (!ev.Prune || s.purging) {
+			continue
+		}
+		s.undeclared = true
+		s.purging = s.purging || ev.Prune
+		gone++
+		e.touch(s)
+		s.view = nil
+	}
+	if relist {
+		e.relist()
+	}
+	if added+changed+gone > 0 {
+		e.record(Fact{Kind: FactReload, Message: fmt.Sprintf("%d services added, %d changed, %d not declared any more", added, changed, gone)})
+	}
+}
+
+// relist rebuilds what follows from the set of services.
+func (e *Engine) relist() {
+	e.names = e.names[:0]
+	e.requirer = make(map[string][]string)
+	for name, s := range e.services {
+		e.names = append(e.names, name)
+		for _, r := range s.spec.Requires {
+			e.requirer[r] = append(e.requirer[r], name)
+		}
+	}
+	slices.Sort(e.names)
+	for _, names := range e.requirer {
+		slices.Sort(names)
+	}
+}
+
+func (e *Engine) add(next *spec.Service, first bool) {
+	s := &service{spec: next, name: next.FullName, state: InstanceUnknown, byAddress: make(map[spec.Address]*resource, len(next.Resources))}
+	s.intent = e.intents[s.name]
+	delete(e.intents, s.name)
+	for _, n := range next.Resources {
+		s.byAddress[n.Address] = e.newResource(n, !first)
+	}
+	e.services[s.name] = s
+	s.relink()
+	e.touch(s)
+}
+
+func (e *Engine) newResource(n *spec.Resource, fresh bool) *resource {
+	r := &resource{spec: n, next: n, state: Unknown, since: e.now, fresh: fresh}
+	r.adoptChecks(n)
+	return r
+}
+
+func (e *Engine) change(s *service, next *spec.Service) {
+	if s.spec.Digest != next.Digest && s.intent.GivenUp != "" {
+		s.intent.GivenUp = "" // what was changed may be what was wrong
+		e.remember(s)
+	}
+	s.spec, s.undeclared, s.purging = next, false, false
+	declared := make(map[spec.Address]bool, len(next.Resources))
+	for _, n := range next.Resources {
+		declared[n.Address] = true
+		r := s.byAddress[n.Address]
+		if r == nil {
+			s.byAddress[n.Address] = e.newResource(n, true)
+			continue
+		}
+		if r.policy().Restart != n.Restart {
+			r.usedUp, r.failures, r.attempts = false, 0, nil
+			r.retryAt = e.now
+		}
+		r.next = n
+		r.adoptChecks(n)
+	}
+	for a, r := range s.byAddress {
+		if !declared[a] {
+			r.next = nil
+		}
+	}
+	s.relink()
+	e.touch(s)
+}
+
+// forgetGone drops resources that are not declared any more, once they are off, and
+// a purged service once all of it is.
+func (e *Engine) forgetGone(s *service) {
+	dropped := false
+	for _, r := range s.order {
+		if r.next != nil && !s.purging || r.call != nil || r.probe != nil {
+			continue
+		}
+		if r.off() {
+			delete(s.byAddress, r.spec.Address)
+			delete(s.intent.Overrides, r.spec.Address)
+			e.dropCalls(r)
+			e.out = append(e.out, Forget{Resource: r.spec})
+			dropped = true
+		}
+	}
+	if dropped {
+		s.relink()
+		e.touch(s) // what waited for it may go on
+	}
+	if s.purging && len(s.order) == 0 {
+		e.unschedule(s)
+		delete(e.services, s.name)
+		delete(e.dirty, s.name)
+		e.relist()
+		e.out = append(e.out, Remember{Service: s.name})
+		e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(InstanceDown), Message: "purged"})
+		for _, name := range s.spec.Requires {
+			if other := e.services[name]; other != nil {
+				e.touch(other)
+			}
+		}
+	}
+}
+
+// dropCalls makes sure that no answer reaches a resource that is gone: its checks
+// may still be running.
+func (e *Engine) dropCalls(r *resource) {
+	for _, c := range r.checks {
+		c.call = nil
+	}
+}

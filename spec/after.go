@@ -1,0 +1,155 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// after lists the instances that an instance comes after: those that after names,
+// and those that its values refer to.
+func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *hcl.EvalContext) ([]Address, bool) {
+	var out []Address
+	ok := true
+	written := d.block.Body.Attributes["after"]
+	if written != nil {
+		list, isList := written.Expr.(*hclsyntax.TupleConsExpr)
+		if !isList {
+			detail := "Write after = [kind.name]."
+			if t, is := written.Expr.(*hclsyntax.ScopeTraversalExpr); is {
+				detail = fmt.Sprintf("Write after = [%s].", traversalText(t.Traversal))
+			}
+			x.report(codeAfter, written.Expr.Range(), detail, "after")
+			return nil, false
+		}
+		for _, e := range list.Exprs {
+			addresses, good := x.afterOne(s, e, may, ctx)
+			out, ok = append(out, addresses...), ok && good
+		}
+	}
+	for _, e := range valueExpressions(d.block.Body) {
+		for _, t := range x.variables(e) {
+			target := s.find(t.RootName(), second(t))
+			if target == nil {
+				continue
+			}
+			out = append(out, target.addresses(stepKey(target, t))...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), ok
+}
+
+// valueExpressions are those of a resource but after.
+func valueExpressions(body *hclsyntax.Body) []hclsyntax.Expression {
+	var out []hclsyntax.Expression
+	for _, a := range sortedAttributes(body) {
+		if a.Name != "after" {
+			out = append(out, a.Expr)
+		}
+	}
+	for _, b := range body.Blocks {
+		out = allExpressions(b.Body, out)
+	}
+	return out
+}
+
+// stepKey is the key of the instance that a reference means, "" for all.
+func stepKey(target *resourceDraft, t hcl.Traversal) string {
+	if target.forEach == nil || len(t) < 3 {
+		return ""
+	}
+	if _, isIndex := t[2].(hcl.TraverseIndex); !isIndex {
+		return ""
+	}
+	return stepName(t, 2)
+}
+
+// addresses are those of one instance, or of all where key is "".
+func (d *resourceDraft) addresses(key string) []Address {
+	var out []Address
+	for k, res := range d.instances {
+		if key == "" || k == key {
+			out = append(out, res.Address)
+		}
+	}
+	return out
+}
+
+// afterOne reads one element of after.
+func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may access, ctx *hcl.EvalContext) ([]Address, bool) {
+	switch e := e.(type) {
+	case *hclsyntax.ScopeTraversalExpr:
+		return x.afterTraversal(s, e.Traversal, may)
+	case *hclsyntax.IndexExpr: // app.web[each.key]
+		if t, is := e.Collection.(*hclsyntax.ScopeTraversalExpr); is {
+			if _, ok := x.afterTraversal(s, t.Traversal, may); !ok {
+				return nil, false
+			}
+			v, got := x.eval(e.Key, may, ctx)
+			if got == failed {
+				return nil, false
+			}
+			target := s.find(t.Traversal.RootName(), second(t.Traversal))
+			if !v.IsKnown() {
+				return target.addresses(""), true
+			}
+			if v.Type() == cty.String && !v.IsNull() {
+				key := v.AsString()
+				if _, has := target.instances[key]; has || target.unknownKeys {
+					return target.addresses(key), true
+				}
+				x.report(codeKey, e.Key.Range(), didYouMean(key, target.keys), fmt.Sprintf("%s has no instance %q", target.local(), key))
+				return nil, false
+			}
+		}
+	case *hclsyntax.TemplateExpr:
+		if v, diags := e.Value(nil); !diags.HasErrors() && v.Type() == cty.String {
+			x.report(codeAfterQuoted, e.Range(), fmt.Sprintf("Write %s without quotes.", v.AsString()))
+			return nil, false
+		}
+	}
+	x.report(codeAfter, e.Range(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
+	return nil, false
+}
+
+func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access) ([]Address, bool) {
+	kind := t.RootName()
+	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
+		if !s.misnamed(kind, second(t)) {
+			x.report(codeAfter, t.SourceRange(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
+		}
+		return nil, false
+	}
+	target, key, ok := x.checkSibling(t, may, false)
+	if !ok {
+		return nil, false
+	}
+	steps := 2
+	if target.forEach != nil {
+		steps = 3
+	}
+	if len(t) > steps {
+		x.report(codeAfter, t.SourceRange(), fmt.Sprintf("A resource is meant, not a field: write %s.", target.local()), "after")
+		return nil, false
+	}
+	return target.addresses(key), true
+}
+
+func traversalText(t hcl.Traversal) string {
+	s := ""
+	for i, step := range t {
+		switch step := step.(type) {
+		case hcl.TraverseRoot:
+			s = step.Name
+		case hcl.TraverseAttr:
+			s += "." + step.Name
+		default:
+			s += fmt.Sprintf("[%q]", stepName(t, i))
+		}
+	}
+	return s
+}

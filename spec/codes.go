@@ -1,0 +1,153 @@
+package spec
+
+// Severity says whether a finding keeps a set from being used.
+type Severity string
+
+// The severities of a finding.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Code describes one sort of finding. Its number is stable.
+type Code struct {
+	Code     string
+	Severity Severity
+	Summary  string // a format for fmt
+	Why      string // one sentence: why this is refused, or worth a warning
+}
+
+// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values.
+const (
+	codeNoSet        = "SV0001"
+	codeNoService    = "SV0002"
+	codeTooMany      = "SV0003"
+	codeUnreadable   = "SV0004"
+	codeEncoding     = "SV0005"
+	codeTooDeep      = "SV0006"
+	codeTooLarge     = "SV0007"
+	codeSyntax       = "SV0101"
+	codeSetTwice     = "SV0102"
+	codeTopLevel     = "SV0103"
+	codeArgument     = "SV0104"
+	codeMissing      = "SV0105"
+	codeBlockTwice   = "SV0106"
+	codeLabels       = "SV0107"
+	codeBlock        = "SV0108"
+	codeName         = "SV0109"
+	codeIsArgument   = "SV0110"
+	codeIsBlock      = "SV0111"
+	codeClusterFile  = "SV0112"
+	codeNoEffect     = "SV0113"
+	codeMisplaced    = "SV0114"
+	codeTopArgument  = "SV0115"
+	codeTwiceService = "SV0201"
+	codeTwiceName    = "SV0202"
+	codeTwiceCheck   = "SV0203"
+	codeTwiceDefined = "SV0204"
+	codeKind         = "SV0205"
+	codeCheckKind    = "SV0206"
+	codeUndefined    = "SV0207"
+	codeRoot         = "SV0208"
+	codeResource     = "SV0209"
+	codeField        = "SV0210"
+	codeService      = "SV0211"
+	codeItself       = "SV0212"
+	codeCycle        = "SV0213"
+	codeRequireCycle = "SV0214"
+	codeLocalCycle   = "SV0215"
+	codeAfterQuoted  = "SV0216"
+	codeAfter        = "SV0217"
+	codeNodeInArg    = "SV0218"
+	codeEach         = "SV0219"
+	codeKey          = "SV0220"
+	codeAttribute    = "SV0221"
+	codeFunction     = "SV0222"
+	codeNotHere      = "SV0223"
+	codeWithApart    = "SV0224"
+	codeEvaluation   = "SV0301"
+	codeType         = "SV0302"
+	codeDuration     = "SV0303"
+	codeWord         = "SV0304"
+	codeNumber       = "SV0305"
+	codeSize         = "SV0306"
+	codeNull         = "SV0307"
+	codeForEach      = "SV0308"
+	codeInvalid      = "SV0309"
+	codeAssert       = "SV0310"
+	codeUnused       = "SV0311"
+)
+
+var codes = []Code{
+	{codeNoSet, Error, "cannot read the set", "A set that can't be read is not an empty set: what runs must not be stopped for a folder that is gone."},
+	{codeNoService, Error, "no service is declared", "A set without a service is more often a wrong folder than a wish to run nothing."},
+	{codeTooMany, Error, "the set is too large: %s", "Every input has a bound."},
+	{codeUnreadable, Error, "cannot read %s", "A file that can't be read may declare anything, so nothing is concluded from the rest."},
+	{codeEncoding, Error, "not UTF-8", "Text in another encoding would be read as something that nobody wrote."},
+	{codeTooDeep, Error, "nested too deeply", "An expression that no person can follow is refused before it costs memory."},
+	{codeTooLarge, Error, "%s is too large", "Every input has a bound."},
+
+	{codeSyntax, Error, "%s", "The file is not HCL."},
+	{codeSetTwice, Error, "%q is set twice", "Which of two values is meant can't be known."},
+	{codeTopLevel, Error, "no block %q at the top level", "A misspelt block would be silently missing."},
+	{codeArgument, Error, "%s has no argument %q", "A misspelt argument would silently have no effect."},
+	{codeMissing, Error, "%s needs %q", "There is no value that is right for everybody."},
+	{codeBlockTwice, Error, "%s takes one block %q", "Which of two blocks is meant can't be known."},
+	{codeLabels, Error, "%s takes %s", "The labels of a block are its name."},
+	{codeBlock, Error, "%s has no block %q", "A misspelt block would silently have no effect."},
+	{codeName, Error, "%q is no name for a %s", "Names become parts of addresses, paths and metrics."},
+	{codeIsArgument, Error, "%q is an argument, not a block", "HCL writes arguments and blocks differently."},
+	{codeIsBlock, Error, "%q is a block, not an argument", "HCL writes arguments and blocks differently."},
+	{codeClusterFile, Error, "%q belongs in cluster.hcl", "What is true of the whole cluster stands in one file, in the root of the set."},
+	{codeNoEffect, Warning, "%q is accepted and has no effect %s", "The block is part of the language, and this program does not act on it yet."},
+	{codeMisplaced, Error, "%q does not belong in cluster.hcl", "cluster.hcl holds what is true of the whole cluster."},
+	{codeTopArgument, Error, "no argument %q at the top level", "Only blocks stand at the top level of a file."},
+
+	{codeTwiceService, Error, "service %q is declared twice", "Two services can't share a name."},
+	{codeTwiceName, Error, "%s is declared twice", "Two resources of a service can't share an address."},
+	{codeTwiceCheck, Error, "check %q is declared twice", "Two checks of a resource can't share a name."},
+	{codeTwiceDefined, Error, "%s is defined twice in this folder", "Which of two values is meant can't be known."},
+	{codeKind, Error, "no kind %q", "Nothing in this program can make such a resource true."},
+	{codeCheckKind, Error, "no check %q", "Nothing in this program can run such a check."},
+	{codeUndefined, Error, "%s is not defined", "An expression can't be evaluated without it."},
+	{codeRoot, Error, "nothing is called %q", "An expression can't be evaluated without it."},
+	{codeResource, Error, "no resource %s in service %q", "A reference to nothing would silently order nothing."},
+	{codeField, Error, "%s has no field %q to read", "Only fields that are known before a start can be read."},
+	{codeService, Error, "no service %q", "A service that waits for one that does not exist would never start."},
+	{codeItself, Error, "service %q names itself in %q", "A service can't wait for itself."},
+	{codeCycle, Error, "resources wait for each other: %s", "Nothing on a loop can be started first."},
+	{codeRequireCycle, Error, "services require each other: %s", "Nothing on a loop can be started first."},
+	{codeLocalCycle, Error, "values are made of each other: %s", "Nothing on a loop can be evaluated first."},
+	{codeAfterQuoted, Error, "a reference is written without quotes", "Text is not checked; a reference is."},
+	{codeAfter, Error, "%q takes a list of resources", "The order of starts is made of references."},
+	{codeNodeInArg, Error, "%s can't be read here", "What a service is must be the same on every node; only its resources may differ."},
+	{codeEach, Error, "%s outside for_each", "Only instances of for_each have a key and a value."},
+	{codeKey, Error, "%s", "A reference to nothing would silently order nothing."},
+	{codeAttribute, Error, "%s has no %q", "An expression can't be evaluated without it."},
+	{codeFunction, Error, "no function %q", "An expression can't be evaluated without it."},
+	{codeNotHere, Error, "%s is not available in service files", "A set must mean the same on every node."},
+	{codeWithApart, Error, "service %q is in both %q and %q", "No node can satisfy both."},
+
+	{codeEvaluation, Error, "%s", "The expression has no value."},
+	{codeType, Error, "%q must be %s", "A value of another type would be read as something that nobody wrote."},
+	{codeDuration, Error, "%q is no duration", "A number without a unit has been read as seconds by one and as milliseconds by another."},
+	{codeWord, Error, "%s is no value for %q", "The argument knows these words only."},
+	{codeNumber, Error, "%q must be %s", "The value can't be held, or makes no sense."},
+	{codeSize, Error, "%q is no size", "A size is a number of bytes, or has one of the known units."},
+	{codeNull, Error, "%q holds null", "A list or map with a hole has no meaning."},
+	{codeForEach, Error, "%s", "Each instance needs a name of its own."},
+	{codeInvalid, Error, "%s", "The kind can't work with this configuration."},
+	{codeAssert, Error, "assertion failed", "Who wrote the set wants it to be true."},
+	{codeUnused, Warning, "%q has no effect %s", "What has no effect is more often a mistake than meant."},
+}
+
+var codeByName = func() map[string]*Code {
+	m := make(map[string]*Code, len(codes))
+	for i := range codes {
+		m[codes[i].Code] = &codes[i]
+	}
+	return m
+}()
+
+// Codes lists every sort of finding, in order of their numbers.
+func Codes() []Code { return append([]Code(nil), codes...) }

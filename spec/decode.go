@@ -1,0 +1,289 @@
+package spec
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// part is one struct that a block is decoded into. A resource's block has two: what
+// every resource takes, and what its kind takes.
+type part struct {
+	schema  *Schema
+	value   reflect.Value // of the struct, addressable
+	unknown map[string]bool
+	failed  bool // it holds less than was written, so that it can't be judged as a whole
+}
+
+// fixedDefaults are the arguments of a schema when nothing is written.
+type fixedDefaults struct {
+	value reflect.Value
+}
+
+func (r *run) newPart(s *Schema) *part {
+	d := r.defaults[s]
+	if d == nil {
+		d = &fixedDefaults{value: reflect.New(s.Type).Elem()}
+		for i := range s.Fields {
+			f := &s.Fields[i]
+			if f.Default == "" {
+				continue
+			}
+			if err := setDefault(d.value.FieldByIndex(f.Index), f); err != "" {
+				panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
+			}
+		}
+		r.defaults[s] = d
+	}
+	v := reflect.New(s.Type).Elem()
+	v.Set(d.value) // slices and maps are shared: a Config is never changed
+	return &part{schema: s, value: v, unknown: map[string]bool{}}
+}
+
+// setDefault writes a field's default, which its tag holds as HCL without quotes.
+func setDefault(rv reflect.Value, f *Field) string {
+	v := cty.StringVal(f.Default)
+	if f.Type.IsListType() || f.Type.IsMapType() {
+		expr, diags := hclsyntax.ParseExpression([]byte(f.Default), f.Name, hcl.InitialPos)
+		if diags.HasErrors() {
+			return diags.Error()
+		}
+		if v, diags = expr.Value(nil); diags.HasErrors() {
+			return diags.Error()
+		}
+	}
+	if m := setValue(rv, f, v); m != nil {
+		return m.detail
+	}
+	return ""
+}
+
+// decoding is one block to decode.
+type decoding struct {
+	what   string // for people: `mount`, `check "http"`
+	body   *hclsyntax.Body
+	at     hcl.Range // where a missing argument is reported
+	parts  []*part
+	may    access
+	ctx    *hcl.EvalContext
+	args   []string // arguments and blocks that the caller reads itself
+	blocks []string
+}
+
+// decode fills the parts. It answers failed where something was reported, here or
+// where the reason lies.
+func (x *evaluation) decode(d *decoding) outcome {
+	result := evaluated
+	places := map[string]hcl.Range{} // of what is written, right or wrong
+	explained := map[string]bool{}   // missing arguments that a misspelt one explains
+	for _, a := range sortedAttributes(d.body) {
+		places[a.Name] = a.Expr.Range()
+		if slices.Contains(d.args, a.Name) {
+			continue
+		}
+		p, f := d.field(a.Name)
+		if f == nil {
+			x.reportArgument(d, a, explained)
+			result = failed
+			continue
+		}
+		if x.decodeArgument(d, p, f, a) == failed {
+			result, p.failed = failed, true
+		}
+	}
+	seen := map[string]*hclsyntax.Block{}
+	for _, b := range d.body.Blocks {
+		if slices.Contains(d.blocks, b.Type) {
+			continue
+		}
+		p, def := d.block(b.Type)
+		if def == nil {
+			x.reportBlock(d, b, explained)
+			result = failed
+			continue
+		}
+		if first := seen[b.Type]; first != nil && !def.Many {
+			x.report(codeBlockTwice, b.TypeRange, fmt.Sprintf("The first is at %s: write both into one.", place(first.TypeRange)), d.what, b.Type)
+			result = failed
+			continue
+		}
+		seen[b.Type] = b
+		if x.decodeBlock(d, p, def, b) == failed {
+			result = failed
+			// The language's own blocks are judged apart from what is around them.
+			p.failed = p.failed || !slices.Contains(Language(), p.schema)
+		}
+	}
+	for _, p := range d.parts {
+		for i := range p.schema.Fields {
+			f := &p.schema.Fields[i]
+			if _, written := places[f.Name]; f.Required && !written {
+				if !explained[f.Name] {
+					x.report(codeMissing, d.at, fmt.Sprintf("Add %s. %s", exampleOf(f), f.Doc), d.what, f.Name)
+				}
+				result, p.failed = failed, true
+			}
+			p.failed = p.failed || explained[f.Name]
+		}
+	}
+	return max(result, x.validate(d, places))
+}
+
+func (d *decoding) field(name string) (*part, *Field) {
+	for _, p := range d.parts {
+		if f := p.schema.Field(name); f != nil {
+			return p, f
+		}
+	}
+	return nil, nil
+}
+
+func (d *decoding) block(name string) (*part, *Block) {
+	for _, p := range d.parts {
+		for i := range p.schema.Blocks {
+			if p.schema.Blocks[i].Name == name {
+				return p, &p.schema.Blocks[i]
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (d *decoding) names() (args, blocks []string) {
+	args, blocks = slices.Clone(d.args), slices.Clone(d.blocks)
+	for _, p := range d.parts {
+		for i := range p.schema.Fields {
+			args = append(args, p.schema.Fields[i].Name)
+		}
+		for i := range p.schema.Blocks {
+			blocks = append(blocks, p.schema.Blocks[i].Name)
+		}
+	}
+	return args, blocks
+}
+
+func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
+	args, blocks := d.names()
+	if slices.Contains(blocks, a.Name) {
+		x.report(codeIsBlock, a.NameRange, fmt.Sprintf("Write %s { … } without an equals sign.", a.Name), a.Name)
+		return
+	}
+	missing := args[:0:0]
+	for _, n := range args {
+		if _, written := d.body.Attributes[n]; !written {
+			missing = append(missing, n)
+		}
+	}
+	detail := "Remove it."
+	if n := nearest(a.Name, missing); n != "" {
+		detail, explained[n] = fmt.Sprintf("Did you mean %q?", n), true
+	} else if n := nearest(a.Name, blocks); n != "" {
+		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
+	} else if n := nearest(a.Name, args); n != "" {
+		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
+	} else if len(args) > 0 {
+		detail = didYouMean(a.Name, args)
+	}
+	x.report(codeArgument, a.NameRange, detail, d.what, a.Name)
+}
+
+func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
+	args, blocks := d.names()
+	if slices.Contains(args, b.Type) {
+		explained[b.Type] = true
+		x.report(codeIsArgument, b.TypeRange, fmt.Sprintf("Write %s = … with an equals sign.", b.Type), b.Type)
+		return
+	}
+	detail := "Remove it."
+	if n := nearest(b.Type, blocks); n != "" {
+		detail = fmt.Sprintf("Did you mean %q?", n)
+	} else if n := nearest(b.Type, args); n != "" {
+		explained[n] = true
+		detail = fmt.Sprintf("Did you mean %s = …?", n)
+	} else if len(blocks) > 0 {
+		detail = didYouMean(b.Type, blocks)
+	}
+	x.report(codeBlock, b.TypeRange, detail, d.what, b.Type)
+}
+
+func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax.Attribute) outcome {
+	v, got := x.eval(a.Expr, d.may, d.ctx)
+	if got == failed {
+		return failed
+	}
+	if v.IsKnown() && v.IsNull() { // null is as good as not written
+		if f.Required {
+			x.report(codeMissing, a.Expr.Range(), fmt.Sprintf("The expression is null. Add %s.", exampleOf(f)), d.what, f.Name)
+			return failed
+		}
+		return evaluated
+	}
+	if v.IsMarked() {
+		v, _ = v.UnmarkDeep()
+	}
+	if !v.IsWhollyKnown() {
+		if m := checkType(f, v); m != nil {
+			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+			return failed
+		}
+		p.unknown[f.Name] = true
+		return evaluated
+	}
+	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
+		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+		return failed
+	}
+	return evaluated
+}
+
+// at is the place of a mistake: that of an element where one is to blame.
+func at(expr hclsyntax.Expression, m *mistake) hcl.Range {
+	if t, ok := expr.(*hclsyntax.TupleConsExpr); ok && m.element >= 0 && m.element < len(t.Exprs) {
+		return t.Exprs[m.element].Range()
+	}
+	return expr.Range()
+}
+
+func (x *evaluation) decodeBlock(d *decoding, p *part, def *Block, b *hclsyntax.Block) outcome {
+	if len(b.Labels) > 0 {
+		x.report(codeLabels, b.LabelRanges[0], fmt.Sprintf("Write %s { … }.", b.Type), b.Type, "no label")
+		return failed
+	}
+	inner := x.run.newPart(def.Schema)
+	result := x.decode(&decoding{what: b.Type, body: b.Body, at: b.TypeRange, parts: []*part{inner}, may: d.may, ctx: d.ctx})
+	if len(inner.unknown) > 0 {
+		p.unknown[def.Name] = true
+	}
+	field := p.value.FieldByIndex(def.Index)
+	if def.Many {
+		field.Set(reflect.Append(field.Slice3(0, field.Len(), field.Len()), inner.value))
+	} else {
+		field.Set(inner.value.Addr())
+	}
+	return result
+}
+
+// validate asks the structs for what their tags don't say. A struct with unknown
+// values is not asked: it would judge what is not there.
+func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome {
+	result := evaluated
+	for _, p := range d.parts {
+		v, ok := p.value.Addr().Interface().(Validator)
+		if !ok || p.failed || len(p.unknown) > 0 {
+			continue
+		}
+		for _, problem := range v.Validate() {
+			at, written := places[problem.Field]
+			if !written {
+				at = d.at
+			}
+			x.report(codeInvalid, at, problem.Detail, problem.Summary)
+			result = failed
+		}
+	}
+	return result
+}

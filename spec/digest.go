@@ -1,0 +1,181 @@
+package spec
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+)
+
+// encoding is a canonical form of evaluated values, for digests. Arguments that have
+// their default are left out, so that a program that learns a new argument does not
+// change the digest of what runs.
+type encoding struct {
+	buf      []byte
+	defaults func(*Schema) reflect.Value
+	fixed    bool // without what can change in place
+}
+
+func (e *encoding) text(s string) {
+	e.buf = binary.AppendUvarint(e.buf, uint64(len(s)))
+	e.buf = append(e.buf, s...)
+}
+
+func (e *encoding) number(n int64) { e.buf = binary.AppendVarint(e.buf, n) }
+
+func (e *encoding) config(s *Schema, v reflect.Value) {
+	e.text(s.Name)
+	def := e.defaults(s)
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		fv := v.FieldByIndex(f.Index)
+		if e.fixed && f.Live || equalValues(fv, def.FieldByIndex(f.Index)) {
+			continue
+		}
+		e.text(f.Name)
+		e.value(fv)
+	}
+	for i := range s.Blocks {
+		b := &s.Blocks[i]
+		fv := v.FieldByIndex(b.Index)
+		if e.fixed && b.Live {
+			continue
+		}
+		if b.Many {
+			e.number(int64(fv.Len()))
+			for j := range fv.Len() {
+				e.config(b.Schema, fv.Index(j))
+			}
+		} else if !fv.IsNil() {
+			e.text(b.Name)
+			e.config(b.Schema, fv.Elem())
+		}
+	}
+}
+
+func equalValues(a, b reflect.Value) bool {
+	if a.Comparable() {
+		return a.Equal(b)
+	}
+	if (a.Kind() == reflect.Slice || a.Kind() == reflect.Map) && a.Len() == 0 && b.Len() == 0 {
+		return a.IsNil() == b.IsNil()
+	}
+	return reflect.DeepEqual(a.Interface(), b.Interface())
+}
+
+func (e *encoding) value(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		e.text(v.String())
+	case reflect.Bool:
+		if v.Bool() {
+			e.number(1)
+		} else {
+			e.number(0)
+		}
+	case reflect.Int, reflect.Int64:
+		e.number(v.Int())
+	case reflect.Float64:
+		e.number(int64(math.Float64bits(v.Float())))
+	case reflect.Slice:
+		e.number(int64(v.Len()))
+		for i := range v.Len() {
+			e.value(v.Index(i))
+		}
+	case reflect.Map:
+		keys := make([]string, 0, v.Len())
+		for it := v.MapRange(); it.Next(); {
+			keys = append(keys, it.Key().String())
+		}
+		slices.Sort(keys)
+		e.number(int64(len(keys)))
+		for _, k := range keys {
+			e.text(k)
+			e.value(v.MapIndex(reflect.ValueOf(k).Convert(v.Type().Key())))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			e.value(v.Field(i))
+		}
+	case reflect.Pointer:
+		if v.IsNil() {
+			e.number(0)
+			return
+		}
+		e.number(1)
+		e.value(v.Elem())
+	default:
+		panic(fmt.Sprintf("internal error: a %s has no canonical form", v.Type()))
+	}
+}
+
+func (e *encoding) sum() Digest {
+	h := sha256.Sum256(e.buf)
+	return Digest(hex.EncodeToString(h[:]))
+}
+
+func (r *run) newEncoding(fixed bool) *encoding {
+	return &encoding{fixed: fixed, defaults: func(s *Schema) reflect.Value {
+		if d := r.defaults[s]; d != nil {
+			return d.value
+		}
+		r.newPart(s)
+		return r.defaults[s].value
+	}}
+}
+
+// digestResource gives a resource and its checks their digests.
+func (r *run) digestResource(res *Resource, config reflect.Value) {
+	for _, fixed := range []bool{false, true} {
+		e := r.newEncoding(fixed)
+		e.config(res.Schema, config)
+		e.value(reflect.ValueOf(res.Hooks))
+		if fixed {
+			res.Fixed = e.sum()
+		} else {
+			res.Digest = e.sum()
+		}
+	}
+}
+
+func (r *run) digestCheck(c *Check, config reflect.Value) {
+	e := r.newEncoding(false)
+	e.config(c.Schema, config)
+	c.Digest = e.sum()
+}
+
+// digestService gives a service its digest: of all that is declared, but not of the
+// places where.
+func (r *run) digestService(s *Service) {
+	e := r.newEncoding(false)
+	for _, t := range []string{s.FullName, s.Description, string(s.Topology), string(s.Orchestrate), string(s.OnFailure), s.Placement.By} {
+		e.text(t)
+	}
+	e.value(reflect.ValueOf(s.Nodes == nil))
+	for _, v := range []any{s.Nodes, s.Requires, s.With, s.Apart, s.Count, s.MaxPerNode, s.Memory, s.CPU, s.RTO, s.RPO, s.MaximumLag, s.Placement, s.Reload, s.Drills} {
+		e.value(reflect.ValueOf(v))
+	}
+	for _, res := range s.Resources {
+		e.text(string(res.Address))
+		e.text(string(res.Digest))
+		for _, a := range res.After {
+			e.text(string(a))
+		}
+		e.text(res.OnStuck)
+		for _, v := range []any{res.Restart, res.Timeouts, res.Optional, res.Standby, res.Monitor, res.Disabled, res.Tags, res.ReadyByChecks} {
+			e.value(reflect.ValueOf(v))
+		}
+		e.number(int64(len(res.Checks)))
+		for _, c := range res.Checks {
+			e.text(c.Name)
+			e.text(string(c.Digest))
+			for _, v := range []any{c.Every, c.Timeout, c.Fall, c.Rise, c.OnFall} {
+				e.value(reflect.ValueOf(v))
+			}
+		}
+	}
+	s.Digest = e.sum()
+}

@@ -1,0 +1,270 @@
+package spec
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+// evaluation is the work on one file, or on one definition.
+type evaluation struct {
+	run      *run
+	file     *file
+	stack    []*definition // definitions that wait for this one
+	findings []Finding
+	vars     *hcl.EvalContext
+	read     map[hclsyntax.Expression][]hcl.Traversal // what variables has answered
+}
+
+// variables lists what an expression reads. Several steps ask, and the answer costs
+// a walk through the expression.
+func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
+	switch e := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return nil
+	case *hclsyntax.TemplateExpr:
+		if e.IsStringLiteral() {
+			return nil
+		}
+	}
+	out, known := x.read[e]
+	if !known {
+		if x.read == nil {
+			x.read = map[hclsyntax.Expression][]hcl.Traversal{}
+		}
+		out = e.Variables()
+		x.read[e] = out
+	}
+	return out
+}
+
+// access says what an expression at its place may read beside var and local.
+type access struct {
+	node, each bool
+	service    *serviceDraft // nil: neither service.name nor resources
+	reader     *resourceDraft
+}
+
+type outcome int
+
+const (
+	evaluated outcome = iota
+	failed            // the reason was reported, here or where it lies
+)
+
+func (x *evaluation) report(code string, at hcl.Range, detail string, args ...any) {
+	x.findings = append(x.findings, newFinding(code, at, detail, args...))
+}
+
+// readNames notes the variables and locals that expressions read, and their values.
+func (x *evaluation) readNames(exprs ...hclsyntax.Expression) []read {
+	names := map[string]bool{}
+	for _, e := range exprs {
+		for _, t := range x.variables(e) {
+			prefix := t.RootName() + "."
+			if prefix != "var." && prefix != "local." {
+				continue
+			}
+			if name := second(t); name != "" {
+				names[prefix+name] = true
+			} else if len(t) == 1 {
+				for _, n := range x.run.visible(x.file.folder, prefix) {
+					names[n] = true
+				}
+			}
+		}
+	}
+	reads := make([]read, 0, len(names))
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		reads = append(reads, read{n, x.run.valueOf(x.file.folder, n, x.stack)})
+	}
+	return reads
+}
+
+// second is the name behind a traversal's root, "" where there is none.
+func second(t hcl.Traversal) string { return stepName(t, 1) }
+
+// stepName is the name or literal key that step i of a traversal takes.
+func stepName(t hcl.Traversal, i int) string {
+	if i >= len(t) {
+		return ""
+	}
+	switch s := t[i].(type) {
+	case hcl.TraverseAttr:
+		return s.Name
+	case hcl.TraverseIndex:
+		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+			return s.Key.AsString()
+		}
+	}
+	return ""
+}
+
+// context makes the names that were read readable.
+func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
+	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
+	for _, rd := range reads {
+		if rd.val == nil || !rd.val.ok {
+			continue
+		}
+		if name, isVar := strings.CutPrefix(rd.name, "var."); isVar {
+			vars[name] = rd.val.v
+		} else {
+			locals[strings.TrimPrefix(rd.name, "local.")] = rd.val.v
+		}
+	}
+	ctx := x.run.base.NewChild()
+	ctx.Variables = map[string]cty.Value{"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals)}
+	ctx.Functions = map[string]function.Function{"file": x.fileFunction()}
+	return ctx
+}
+
+// eval evaluates an expression. Its value may be unknown, or hold unknown parts.
+func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
+	if lit, ok := expr.(*hclsyntax.LiteralValueExpr); ok {
+		return lit.Val, evaluated
+	}
+	if !x.checkReads(expr, may) {
+		return cty.DynamicVal, failed
+	}
+	v, diags := expr.Value(ctx)
+	if diags.HasErrors() {
+		for _, d := range diags {
+			if d.Severity == hcl.DiagError && d.Summary != "Call to unknown function" { // that was found while parsing
+				x.report(codeEvaluation, rangeOf(d, x.file.path), d.Detail, lowerFirst(d.Summary))
+			}
+		}
+		return cty.DynamicVal, failed
+	}
+	return v, evaluated
+}
+
+// include reads a file for file("…"), once a load.
+func (r *run) include(p string) *included {
+	if have := r.included[p]; have != nil {
+		return have
+	}
+	in := &included{}
+	r.included[p] = in
+	info, err := fs.Stat(r.fsys, p)
+	switch {
+	case err != nil:
+		in.err = err
+	case !info.Mode().IsRegular():
+		in.err = fmt.Errorf("%s is not a regular file", p)
+	case info.Size() > maxText:
+		in.err = fmt.Errorf("%s is larger than 1 MiB", p)
+	default:
+		var b []byte
+		if b, in.err = fs.ReadFile(r.fsys, p); in.err == nil {
+			in.text, in.hash = string(b), sha256.Sum256(b)
+		}
+	}
+	return in
+}
+
+// fileFunction reads a file of the set, relative to the file that calls it.
+func (x *evaluation) fileFunction() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{stringArg("path")},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			unknown := cty.UnknownVal(cty.String)
+			p := path.Join(x.file.folder, args[0].AsString())
+			if path.IsAbs(args[0].AsString()) || !fs.ValidPath(p) {
+				return unknown, fmt.Errorf("%q lies outside the set; write a path relative to this file", args[0].AsString())
+			}
+			in := x.run.include(p)
+			if in.err != nil {
+				x.file.incomplete = true
+				return unknown, fmt.Errorf("cannot read %s: %w", p, in.err)
+			}
+			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p }) {
+				x.file.includes = append(x.file.includes, include{p, in.hash})
+			}
+			return cty.StringVal(in.text), nil
+		},
+	})
+}
+
+// endless says whether a number would take seconds and megabytes to become text.
+func endless(v cty.Value) bool {
+	if v.Type() != cty.Number || !v.IsKnown() || v.IsNull() {
+		return false
+	}
+	e := v.AsBigFloat().MantExp(nil)
+	return e > 4096 || e < -4096
+}
+
+// checkCalls finds calls to functions that do not exist, and endless numbers.
+func checkCalls(body *hclsyntax.Body) (found []Finding) {
+	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+		if lit, ok := n.(*hclsyntax.LiteralValueExpr); ok && endless(lit.Val) {
+			found = append(found, newFinding(codeTooLarge, lit.SrcRange, "Write at most a thousand digits.", "the number"))
+		}
+		call, ok := n.(*hclsyntax.FunctionCallExpr)
+		if !ok {
+			return nil
+		}
+		if _, known := functions[call.Name]; known || call.Name == "file" {
+			return nil
+		}
+		if call.Name == "env" {
+			found = append(found, newFinding(codeNotHere, call.NameRange,
+				"env() can be called in agent.hcl only. Write node.labels, or a variable, for what differs.", "env()"))
+			return nil
+		}
+		names := append(slices.Collect(maps.Keys(functions)), "file")
+		detail := "The functions are in the manual."
+		if n := nearest(call.Name, names); n != "" {
+			detail = fmt.Sprintf("Did you mean %q?", n)
+		}
+		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))
+		return nil
+	})
+	return found
+}
+
+// loops counts for expressions in each other.
+type loops struct {
+	depth int
+	at    *hcl.Range
+}
+
+func (l *loops) Enter(n hclsyntax.Node) hcl.Diagnostics {
+	if f, ok := n.(*hclsyntax.ForExpr); ok {
+		if l.depth++; l.depth > maxLoops && l.at == nil {
+			l.at = &f.SrcRange
+		}
+	}
+	return nil
+}
+
+func (l *loops) Exit(n hclsyntax.Node) hcl.Diagnostics {
+	if _, ok := n.(*hclsyntax.ForExpr); ok {
+		l.depth--
+	}
+	return nil
+}
+
+func deepLoop(body *hclsyntax.Body, src []byte) (hcl.Range, bool) {
+	if bytes.Count(src, []byte("for")) <= maxLoops {
+		return hcl.Range{}, false
+	}
+	var l loops
+	hclsyntax.Walk(body, &l)
+	if l.at == nil {
+		return hcl.Range{}, false
+	}
+	return *l.at, true
+}

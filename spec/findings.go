@@ -1,0 +1,88 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Finding is one mistake, or one thing worth a warning, and its place.
+type Finding struct {
+	Code     string // "SV" and four digits
+	Severity Severity
+	File     string    // path inside the set; empty where the set itself is meant
+	Range    hcl.Range // of the exact token; zero where the file or set itself is meant
+	Summary  string    // terse, a statement
+	Detail   string    // what to write instead
+
+	source []byte // of the file, for the snippet
+}
+
+// Findings are sorted by file, line, column and code; no two are equal.
+type Findings []Finding
+
+// HasErrors says whether one of the findings keeps the set from being used.
+func (f Findings) HasErrors() bool {
+	return slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error })
+}
+
+// newFinding fills the summary's format of the code.
+func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
+	c := codeByName[code]
+	if c == nil {
+		panic(fmt.Sprintf("internal error: no code %s", code))
+	}
+	return Finding{
+		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
+		Summary: fmt.Sprintf(c.Summary, args...), Detail: detail,
+	}
+}
+
+func sortFindings(f Findings) Findings {
+	slices.SortStableFunc(f, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Range.Start.Line, b.Range.Start.Line),
+			cmp.Compare(a.Range.Start.Column, b.Range.Start.Column),
+			cmp.Compare(a.Code, b.Code),
+			cmp.Compare(a.Summary, b.Summary),
+			cmp.Compare(a.Detail, b.Detail),
+		)
+	})
+	// An expression is evaluated once an instance; its mistake is one.
+	return slices.CompactFunc(f, func(a, b Finding) bool {
+		return a.File == b.File && a.Range == b.Range && a.Code == b.Code && a.Summary == b.Summary
+	})
+}
+
+// place is how another place is named inside a text.
+func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
+
+// nearest returns the word that was most likely meant, or "".
+func nearest(word string, words []string) string {
+	best, bestDistance := "", len(word)/3+2
+	for _, w := range words {
+		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
+		if d < bestDistance && d < len(w) {
+			best, bestDistance = w, d
+		}
+	}
+	return best
+}
+
+// didYouMean is a sentence about the nearest word, or the list of all that there are.
+func didYouMean(word string, words []string) string {
+	if n := nearest(word, words); n != "" {
+		return fmt.Sprintf("Did you mean %q?", n)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	sorted := slices.Clone(words)
+	slices.Sort(sorted)
+	return "There is: " + strings.Join(slices.Compact(sorted), ", ") + "."
+}

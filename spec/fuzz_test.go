@@ -1,0 +1,81 @@
+package spec
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"unicode/utf8"
+)
+
+func seeds(f *testing.F) {
+	files, err := filepath.Glob("testdata/errors/*.hcl")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte(orders))
+	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))
+	f.Add([]byte("locals {\n  a = jsondecode(\"{}\")\n  b = try(local.a.b, cidrhost(\"10.0.0.0/8\", -1))\n}\n"))
+	f.Add([]byte("locals {\n  a = <<-EOT\n    x ${1e9}\n  EOT\n}\n"))
+}
+
+// FuzzLoad: whatever a file holds, loading ends, says the same twice, also when the
+// loader knew another set before, and gives either a set or a reason.
+func FuzzLoad(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if len(src) > 1<<14 {
+			return
+		}
+		m := set("x/a.hcl", string(src), "b.hcl", "locals {\n  user = \"nobody\"\n}\n")
+		one := NewLoader(testOptions)
+		s, findings := one.Load(m)
+		if (s == nil) != findings.HasErrors() {
+			t.Fatalf("set %v with findings\n%s", s != nil, printed(findings))
+		}
+		if !utf8.ValidString(printed(findings)) {
+			t.Error("findings are not printable")
+		}
+		again, repeated := one.Load(m)
+		two := NewLoader(testOptions)
+		other := set("x/a.hcl", "service \"other\" {}\n")
+		two.Load(other)
+		write(other, "x/a.hcl", string(src))
+		other["b.hcl"] = m["b.hcl"]
+		fresh, changed := two.Load(other)
+		if printed(repeated) != printed(findings) || printed(changed) != printed(findings) {
+			t.Fatalf("first\n%sagain\n%safter another set\n%s", printed(findings), printed(repeated), printed(changed))
+		}
+		if s == nil {
+			return
+		}
+		for _, n := range s.Names {
+			if again.Services[n] != s.Services[n] {
+				t.Errorf("service %s is new, and nothing changed", n)
+			}
+			if fresh.Services[n].Digest != s.Services[n].Digest {
+				t.Errorf("service %s has another digest", n)
+			}
+		}
+	})
+}
+
+// FuzzFormat: formatting what was formatted changes nothing, and never the meaning.
+func FuzzFormat(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if len(src) > 1<<14 {
+			return
+		}
+		once := Format(src)
+		if twice := Format(once); string(twice) != string(once) {
+			t.Fatalf("once\n%s\ntwice\n%s", once, twice)
+		}
+	})
+}

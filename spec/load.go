@@ -1,0 +1,334 @@
+package spec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Node is what expressions may read of the node they are evaluated for.
+type Node struct {
+	Name    string // "": not known, so that node.* have no known value
+	Labels  map[string]string
+	Cluster string
+}
+
+// Options say for whom a set is read.
+type Options struct {
+	Kinds     Kinds
+	Node      Node
+	Namespace string // of services that name none; "": that of their folder
+}
+
+// Loader reads a set of files again and again. It keeps the evaluated services and
+// little more, so that loading after one file changed costs that file, not the set.
+// Not safe for concurrent use.
+type Loader struct {
+	options  Options
+	files    map[string]*file
+	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
+	base     *hcl.EvalContext
+	defaults map[*Schema]*fixedDefaults
+	last     *Spec // the last set without errors
+}
+
+// file is what is kept of one file between loads: no source, no syntax tree.
+type file struct {
+	path, folder string
+	id           identity
+	racy         bool
+	hash         [sha256.Size]byte
+	agent        bool // an agent's own configuration: not part of the set
+	parsed       bool // once its content was looked at
+	broken       bool // not HCL: what it defines is not known
+	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	definitions  []*definition
+	reads        []read
+	includes     []include
+	services     []*Service
+	mentions     []mention
+	declared     []declaration
+	findings     []Finding
+}
+
+// include is another file that file("…") put into an expression.
+type include struct {
+	path string
+	hash [sha256.Size]byte
+}
+
+// declaration is a service's name and place, also of a service with mistakes in it.
+type declaration struct {
+	fullName string
+	at       hcl.Range
+}
+
+// run is one load.
+type run struct {
+	*Loader
+	fsys     fs.FS
+	paths    []string // sorted
+	previous map[string]map[string]*definition
+	bodies   map[*file]*hclsyntax.Body
+	sources  map[*file][]byte
+	included map[string]*included
+	parsing  *parsing
+	bytes    int64
+	anyBad   bool // some file is not HCL: what seems to be missing may be in there
+	badIn    map[string]bool
+	findings []Finding
+}
+
+type included struct {
+	text string
+	hash [sha256.Size]byte
+	err  error
+}
+
+// NewLoader returns a loader that has read nothing yet.
+func NewLoader(o Options) *Loader {
+	return &Loader{
+		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{},
+		base: &hcl.EvalContext{Functions: functions},
+	}
+}
+
+// Files returns the hash of each file of the set as the last Load read it, by path;
+// files that file("…") includes are among them.
+func (l *Loader) Files() map[string]string {
+	out := make(map[string]string, len(l.files))
+	for p, f := range l.files {
+		if f.agent {
+			continue
+		}
+		out[p] = hex.EncodeToString(f.hash[:])
+		for _, i := range f.includes {
+			out[i.path] = hex.EncodeToString(i.hash[:])
+		}
+	}
+	return out
+}
+
+// Load reads the set below the root of fsys. It returns every finding, and no Spec
+// when one of them is an error. Services that did not change are the same pointers
+// as in the Spec before.
+func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
+	r := &run{
+		Loader: l, fsys: fsys, previous: l.table,
+		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
+	}
+	entries := r.walk()
+	if len(r.findings) > 0 && entries == nil {
+		return nil, sortFindings(r.findings)
+	}
+	files := make(map[string]*file, len(entries))
+	var stale []*file
+	for _, e := range entries {
+		f, fresh := r.current(e)
+		if f == nil {
+			continue
+		}
+		files[e.path] = f
+		r.paths = append(r.paths, e.path)
+		if fresh {
+			stale = append(stale, f)
+		}
+	}
+	l.files = files
+	slices.Sort(r.paths)
+	// Definitions come first, since any file may read them. A file without any is
+	// parsed only when its turn comes, so that the trees of a large set are never
+	// in memory together.
+	var later []*file
+	for _, f := range stale {
+		if mayDefine(r.sources[f]) {
+			r.parse(f)
+		} else {
+			later = append(later, f)
+		}
+	}
+	for _, p := range r.paths {
+		if f := files[p]; f.broken {
+			r.badIn[f.folder] = true
+		}
+	}
+	r.define()
+	slices.SortFunc(later, func(a, b *file) int { return strings.Compare(a.path, b.path) })
+	r.parsing = r.startParsing(later)
+	defer r.parsing.stop()
+	for _, p := range r.paths {
+		r.refresh(files[p])
+		r.anyBad = r.anyBad || files[p].broken
+	}
+	r.checkSet()
+	findings := r.collect()
+	if findings.HasErrors() {
+		return nil, findings
+	}
+	l.last = r.assemble()
+	return l.last, findings
+}
+
+// current returns what is known of a file, or a new record that is still to be parsed.
+func (r *run) current(e entry) (f *file, fresh bool) {
+	known := r.files[e.path]
+	id := identityOf(e.info)
+	if known != nil && !known.racy && known.id == id && !known.incomplete && !r.includesChanged(known) {
+		return known, false
+	}
+	now := time.Now()
+	src, ok := r.read(e)
+	if !ok {
+		r.anyBad, r.badIn[path.Dir(e.path)] = true, true
+		return nil, false
+	}
+	hash := sha256.Sum256(src)
+	if known != nil && known.hash == hash && !known.incomplete && !r.includesChanged(known) {
+		known.id, known.racy = id, id.racy(now)
+		return known, false
+	}
+	f = &file{path: strings.Clone(e.path), folder: path.Dir(e.path), id: id, racy: id.racy(now), hash: hash}
+	r.sources[f] = src
+	return f, true
+}
+
+func (r *run) read(e entry) ([]byte, bool) {
+	if e.info.Size() > maxFileSize {
+		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
+		return nil, false
+	}
+	if r.bytes += e.info.Size(); r.bytes > maxSetSize {
+		r.report(newFinding(codeTooMany, hcl.Range{}, "Give the folder of the services alone.", "more than 256 MiB are to be read"))
+		return nil, false
+	}
+	src, err := fs.ReadFile(r.fsys, e.path)
+	if err != nil {
+		r.reportFile(codeUnreadable, e.path, err.Error()+".", "the file")
+		return nil, false
+	}
+	if len(src) > maxFileSize {
+		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
+		return nil, false
+	}
+	return src, true
+}
+
+func (r *run) includesChanged(f *file) bool {
+	return slices.ContainsFunc(f.includes, func(i include) bool {
+		now := r.include(i.path)
+		return now.err != nil || now.hash != i.hash
+	})
+}
+
+// refresh evaluates a file whose content, or the values that it reads, changed.
+func (r *run) refresh(f *file) {
+	if body := r.parsing.take(f); body != nil {
+		r.bodies[f] = body
+	}
+	defer r.forget(f)
+	if f.agent || f.broken {
+		return
+	}
+	body := r.bodies[f]
+	if body == nil {
+		if !r.readsChanged(f.folder, f.reads) {
+			return
+		}
+		if body = r.reparse(f); body == nil {
+			return
+		}
+	}
+	f.reads, f.services, f.mentions, f.declared, f.findings, f.incomplete = nil, nil, nil, nil, f.structural(), false
+	r.evaluate(f, body)
+}
+
+// forget drops a file's tree, and its source where nothing is to be shown of it.
+func (r *run) forget(f *file) {
+	delete(r.bodies, f)
+	for _, d := range f.definitions {
+		d.expr = nil
+	}
+	if len(f.findings) == 0 {
+		delete(r.sources, f)
+	}
+}
+
+// structural are the findings that parsing alone has given.
+func (f *file) structural() []Finding {
+	return slices.DeleteFunc(f.findings, func(x Finding) bool {
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere
+	})
+}
+
+// assemble makes the Spec of all files.
+func (r *run) assemble() *Spec {
+	s := &Spec{Services: make(map[string]*Service, len(r.paths))}
+	hash := sha256.New()
+	for _, p := range r.paths {
+		f := r.files[p]
+		if f.agent {
+			continue
+		}
+		hash.Write([]byte(p))
+		hash.Write([]byte{0})
+		hash.Write(f.hash[:])
+		for _, i := range f.includes {
+			hash.Write(i.hash[:])
+		}
+		for _, svc := range f.services {
+			s.Services[svc.FullName] = svc
+			s.Names = append(s.Names, svc.FullName)
+		}
+	}
+	slices.Sort(s.Names)
+	s.Digest = Digest(hex.EncodeToString(hash.Sum(nil)))
+	return s
+}
+
+func (r *run) report(f Finding) { r.findings = append(r.findings, f) }
+
+func (r *run) reportFile(code, p, detail string, args ...any) {
+	f := newFinding(code, hcl.Range{}, detail, args...)
+	f.File = p
+	r.report(f)
+}
+
+// collect gathers what is to be said about all files, with the sources of those
+// that something is said about.
+func (r *run) collect() Findings {
+	all := r.findings
+	for _, p := range r.paths {
+		f := r.files[p]
+		all = append(all, f.findings...)
+		for _, d := range f.definitions {
+			all = append(all, d.findings...)
+		}
+		for _, x := range f.findings {
+			f.incomplete = f.incomplete || x.Severity == Error
+		}
+	}
+	all = sortFindings(all)
+	sources := map[string][]byte{}
+	for i := range all {
+		p := all[i].File
+		if p == "" || all[i].Range.Start.Line == 0 {
+			continue
+		}
+		src, have := sources[p]
+		if !have {
+			if src = r.sources[r.files[p]]; src == nil {
+				src, _ = fs.ReadFile(r.fsys, p) // without it there is no snippet, nothing worse
+			}
+			sources[p] = src
+		}
+		all[i].source = src
+	}
+	return all
+}

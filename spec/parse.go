@@ -1,0 +1,268 @@
+package spec
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+const (
+	maxNesting   = 64   // brackets in brackets
+	maxOperators = 1000 // in one expression
+	maxLoops     = 2    // for in for
+)
+
+// mayDefine says whether a file can hold variables or locals, without parsing it.
+func mayDefine(src []byte) bool {
+	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
+}
+
+// parse reads the syntax tree of a file that is new or changed.
+func (r *run) parse(f *file) {
+	if body := f.parse(r.sources[f]); body != nil {
+		r.bodies[f] = body
+	}
+}
+
+// parse looks at the content of a file. It touches nothing but f.
+func (f *file) parse(src []byte) *hclsyntax.Body {
+	f.parsed = true
+	body, findings, broken := parseSource(f.path, src)
+	f.findings, f.broken = findings, broken
+	if broken {
+		f.incomplete = true
+		return nil
+	}
+	if isAgentFile(f, body) {
+		f.agent, f.findings = true, nil
+		return nil
+	}
+	f.findings = append(f.findings, checkCalls(body)...)
+	if slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Code == codeTooLarge }) {
+		f.broken, f.incomplete = true, true
+		return nil
+	}
+	if at, deep := deepLoop(body, src); deep {
+		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
+		f.broken, f.incomplete = true, true
+		return nil
+	}
+	f.definitions = collectDefinitions(f, body)
+	return body
+}
+
+// parseAhead is how many files of a large set are parsed before their turn, while
+// those before them are evaluated. It bounds the trees in memory.
+const parseAhead = 16
+
+// parsing hands out the trees of files in a fixed order, parsed by two goroutines
+// that end with the last file, or with stop.
+type parsing struct {
+	trees map[*file]chan *hclsyntax.Body
+	next  chan *file
+	ahead chan struct{}
+	quit  chan struct{}
+	done  sync.WaitGroup
+}
+
+// startParsing parses files in the order in which they will be asked for.
+func (r *run) startParsing(files []*file) *parsing {
+	p := &parsing{
+		trees: make(map[*file]chan *hclsyntax.Body, len(files)),
+		next:  make(chan *file), ahead: make(chan struct{}, parseAhead), quit: make(chan struct{}),
+	}
+	sources := make(map[*file][]byte, len(files)) // apart from r.sources, which the evaluation changes
+	for _, f := range files {
+		p.trees[f], sources[f] = make(chan *hclsyntax.Body, 1), r.sources[f]
+	}
+	p.done.Go(func() {
+		defer close(p.next)
+		for _, f := range files {
+			select {
+			case p.ahead <- struct{}{}:
+			case <-p.quit:
+				return
+			}
+			select {
+			case p.next <- f:
+			case <-p.quit:
+				return
+			}
+		}
+	})
+	for range min(2, len(files)) {
+		p.done.Go(func() {
+			for f := range p.next {
+				p.trees[f] <- f.parse(sources[f])
+			}
+		})
+	}
+	return p
+}
+
+// take waits for the tree of a file, if it is one of these.
+func (p *parsing) take(f *file) *hclsyntax.Body {
+	tree := p.trees[f]
+	if tree == nil {
+		return nil
+	}
+	body := <-tree
+	<-p.ahead
+	return body
+}
+
+func (p *parsing) stop() {
+	close(p.quit)
+	p.done.Wait()
+}
+
+// reparse reads the tree of an unchanged file again, since a value that it reads
+// has changed.
+func (r *run) reparse(f *file) *hclsyntax.Body {
+	if body := r.bodies[f]; body != nil {
+		return body
+	}
+	src, err := fs.ReadFile(r.fsys, f.path)
+	if err != nil || sha256.Sum256(src) != f.hash {
+		f.incomplete = true
+		r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
+		return nil
+	}
+	body, _, _ := parseSource(f.path, src)
+	r.bodies[f], r.sources[f] = body, src
+	for i, d := range collectDefinitions(f, body) { // same content, so that the order is the same
+		f.definitions[i].expr = d.expr
+	}
+	return body
+}
+
+func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
+	if at := invalidUTF8(src); at >= 0 {
+		line := 1 + bytes.Count(src[:at], []byte{'\n'})
+		column := at - bytes.LastIndexByte(src[:at], '\n')
+		pos := hcl.Pos{Line: line, Column: column, Byte: at}
+		end := hcl.Pos{Line: line, Column: column + 1, Byte: at + 1}
+		return nil, []Finding{newFinding(codeEncoding, hcl.Range{Filename: name, Start: pos, End: end},
+			fmt.Sprintf("Byte 0x%02x is not part of a UTF-8 character: save the file as UTF-8.", src[at]))}, true
+	}
+	if at, deep := tooDeep(name, src); deep {
+		return nil, []Finding{newFinding(codeTooDeep, at,
+			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
+	}
+	parsed, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	var findings []Finding
+	broken := false
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		at := rangeOf(d, name)
+		if d.Summary == "Attribute redefined" {
+			word := string(at.SliceBytes(src))
+			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
+			continue
+		}
+		broken = true
+		findings = append(findings, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
+	}
+	body, _ := parsed.Body.(*hclsyntax.Body)
+	return body, findings, broken || body == nil
+}
+
+func rangeOf(d *hcl.Diagnostic, name string) hcl.Range {
+	if d.Subject != nil {
+		return *d.Subject
+	}
+	return hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+func invalidUTF8(src []byte) int {
+	if utf8.Valid(src) {
+		return -1
+	}
+	for i := 0; i < len(src); {
+		c, n := utf8.DecodeRune(src[i:])
+		if c == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// tooDeep finds what would make the parser, which is recursive, use up its stack.
+// Most files have too few brackets and operators for that; only the others pay for
+// a look at their tokens.
+func tooDeep(name string, src []byte) (hcl.Range, bool) {
+	suspects := 0
+	for _, c := range src {
+		switch c {
+		case '(', '[', '{', '?', '!', '-', '+', '*', '/', '%', '&', '|', '<', '>', '=':
+			suspects++
+		}
+	}
+	if suspects < maxOperators {
+		return hcl.Range{}, false
+	}
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	depth, inner, operators := 0, 0, 0 // inner counts the open brackets in which a newline ends nothing
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace:
+			depth++
+		case hclsyntax.TokenCBrace:
+			depth--
+		case hclsyntax.TokenOParen, hclsyntax.TokenOBrack, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+			inner++
+		case hclsyntax.TokenCParen, hclsyntax.TokenCBrack, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+			inner--
+		case hclsyntax.TokenNewline:
+			if inner <= 0 {
+				operators = 0
+			}
+		case hclsyntax.TokenComma:
+			if inner <= 1 {
+				operators = 0
+			}
+		case hclsyntax.TokenQuestion, hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenPlus, hclsyntax.TokenStar,
+			hclsyntax.TokenSlash, hclsyntax.TokenPercent, hclsyntax.TokenAnd, hclsyntax.TokenOr, hclsyntax.TokenEqualOp,
+			hclsyntax.TokenNotEqual, hclsyntax.TokenLessThan, hclsyntax.TokenLessThanEq, hclsyntax.TokenGreaterThan, hclsyntax.TokenGreaterThanEq:
+			operators++
+		}
+		if depth > maxNesting || operators > maxOperators {
+			return t.Range, true
+		}
+	}
+	return hcl.Range{}, false
+}
+
+// isAgentFile recognises an agent's own configuration, which may lie beside services.
+func isAgentFile(f *file, body *hclsyntax.Body) bool {
+	if f.path == clusterFile {
+		return false
+	}
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "node", "services", "state":
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,114 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// WriteText writes the findings for people: place, code, summary, the line with the
+// token marked, and what to write instead.
+func (f Findings) WriteText(w io.Writer, color bool) {
+	paint := func(code, s string) string {
+		if !color {
+			return s
+		}
+		return "\x1b[" + code + "m" + s + "\x1b[0m"
+	}
+	var b bytes.Buffer
+	for _, x := range f {
+		severity := paint("1;31", string(x.Severity))
+		if x.Severity == Warning {
+			severity = paint("1;33", string(x.Severity))
+		}
+		if at := x.where(); at != "" {
+			b.WriteString(paint("1", at) + ": ")
+		}
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.Summary)
+		if line, mark, ok := x.snippet(); ok {
+			number := fmt.Sprintf("%5d", x.Range.Start.Line)
+			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
+		}
+		if x.Detail != "" {
+			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(x.Detail, "\n", "\n      "))
+		}
+	}
+	w.Write(b.Bytes())
+}
+
+func (f Finding) where() string {
+	if f.Range.Start.Line == 0 {
+		return f.File
+	}
+	return fmt.Sprintf("%s:%d:%d", f.File, f.Range.Start.Line, f.Range.Start.Column)
+}
+
+const maxSnippet = 160 // characters
+
+// snippet is the line of the finding and the marks below its token.
+func (f Finding) snippet() (line, mark string, ok bool) {
+	start := f.Range.Start
+	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
+		return "", "", false
+	}
+	from := bytes.LastIndexByte(f.source[:start.Byte], '\n') + 1
+	to := len(f.source)
+	if i := bytes.IndexByte(f.source[start.Byte:], '\n'); i >= 0 {
+		to = start.Byte + i
+	}
+	end := min(max(f.Range.End.Byte, start.Byte), to)
+	text := func(b []byte) string {
+		return strings.Map(func(c rune) rune {
+			if c == '\t' || c < ' ' || c == 0x7f {
+				return ' '
+			}
+			return c
+		}, strings.ToValidUTF8(string(b), "?"))
+	}
+	before, token, rest := text(f.source[from:start.Byte]), text(f.source[start.Byte:end]), text(f.source[end:to])
+	if n := utf8.RuneCountInString(before); n > maxSnippet {
+		before = "… " + string([]rune(before)[n-maxSnippet/2:])
+	}
+	if n := utf8.RuneCountInString(token); n > maxSnippet {
+		token, rest = string([]rune(token)[:maxSnippet]), " …"
+	}
+	line = before + token + rest
+	if n := utf8.RuneCountInString(line); n > 3*maxSnippet {
+		line = string([]rune(line)[:3*maxSnippet]) + " …"
+	}
+	mark = strings.Repeat(" ", utf8.RuneCountInString(before)) + strings.Repeat("^", max(1, utf8.RuneCountInString(token)))
+	return strings.TrimRight(line, " "), mark, true
+}
+
+// findingJSON is the JSON form.
+type findingJSON struct {
+	Code      string   `json:"code"`
+	Severity  Severity `json:"severity"`
+	File      string   `json:"file"`
+	Line      int      `json:"line"`
+	Column    int      `json:"column"`
+	EndLine   int      `json:"end_line"`
+	EndColumn int      `json:"end_column"`
+	Summary   string   `json:"summary"`
+	Detail    string   `json:"detail"`
+}
+
+// WriteJSON writes the findings as an array.
+func (f Findings) WriteJSON(w io.Writer) {
+	out := make([]findingJSON, 0, len(f))
+	for _, x := range f {
+		out = append(out, findingJSON{
+			x.Code, x.Severity, x.File, x.Range.Start.Line, x.Range.Start.Column,
+			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail,
+		})
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(out); err != nil {
+		return // the stream is gone; its owner sees that on closing it
+	}
+}

@@ -1,0 +1,394 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/svcctl/svcctl/internal/dag"
+	"github.com/zclconf/go-cty/cty"
+)
+
+const maxInstances = 1000 // of one for_each
+
+// resourceDraft is a resource, or all instances of one with for_each, while its
+// service is evaluated.
+type resourceDraft struct {
+	block       *hclsyntax.Block
+	kind, name  string
+	schema      *Schema
+	forEach     *hclsyntax.Attribute // nil: one instance with key ""
+	edges       map[string]hcl.Range // by local address: where it is referred to
+	instances   map[string]*Resource
+	keys        []string // in the order of evaluation
+	unknownKeys bool
+	exports     map[string]map[string]cty.Value // by key
+	broken      bool                            // said why; what reads it is not looked at
+}
+
+func (d *resourceDraft) local() string { return d.kind + "." + d.name }
+
+// kindsIn lists the blocks of a service that are not its own: resources, or mistakes.
+func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
+	var out []string
+	for _, b := range body.Blocks {
+		if _, own := (&decoding{parts: []*part{{schema: serviceSchema}}}).block(b.Type); own == nil {
+			out = append(out, b.Type)
+		}
+	}
+	return out
+}
+
+// resources evaluates all resources of a service, each behind those that it reads.
+func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resource {
+	for _, b := range body.Blocks {
+		if b.Type != "drill" && b.Type != "placement" && b.Type != "reload" {
+			x.draft(s, b)
+		}
+	}
+	var graph dag.Graph[string]
+	for _, d := range s.resources {
+		d.edges = x.edges(s, d)
+		graph.Add(d.local(), slices.Collect(maps.Keys(d.edges))...)
+	}
+	x.reportCycle(s, &graph)
+	waves, _ := graph.Waves()
+	var out []*Resource
+	for _, wave := range waves {
+		for _, local := range wave {
+			kind, name, _ := strings.Cut(local, ".")
+			d := s.find(kind, name)
+			x.resource(s, d)
+			s.broken = s.broken || d.broken
+			for _, k := range d.keys {
+				if res := d.instances[k]; res != nil {
+					out = append(out, res)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// draft notes a resource's kind and name.
+func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
+	schema := x.run.options.Kinds.Resource(b.Type)
+	if schema == nil {
+		x.reportKind(b)
+		s.broken = true
+		// What refers to it, by the kind that is written or by the one that was meant,
+		// is no second mistake.
+		for _, kind := range []string{b.Type, nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+			if len(b.Labels) > 0 {
+				s.brokenNames[kind+"."+b.Labels[0]] = true
+			} else {
+				s.brokenNames[kind] = true
+			}
+		}
+		return
+	}
+	if !x.named(b, "resource") {
+		s.broken = true
+		s.brokenNames[b.Type] = true
+		return
+	}
+	d := &resourceDraft{block: b, kind: b.Type, name: b.Labels[0], schema: schema, forEach: b.Body.Attributes["for_each"]}
+	if first := s.find(d.kind, d.name); first != nil {
+		x.report(codeTwiceName, b.LabelRanges[0], fmt.Sprintf("The first is at %s: give one of them another name.", place(first.block.TypeRange)), d.local())
+		s.broken = true
+		return
+	}
+	if s.byKind[d.kind] == nil {
+		s.byKind[d.kind] = map[string]*resourceDraft{}
+	}
+	s.byKind[d.kind][d.name] = d
+	s.resources = append(s.resources, d)
+}
+
+func (x *evaluation) reportKind(b *hclsyntax.Block) {
+	if serviceSchema.Field(b.Type) != nil {
+		x.report(codeIsArgument, b.TypeRange, fmt.Sprintf("Write %s = … with an equals sign.", b.Type), b.Type)
+		return
+	}
+	words := append(x.run.options.Kinds.ResourceKinds(), "placement", "reload", "drill")
+	detail := didYouMean(b.Type, words)
+	if slices.Contains(x.run.options.Kinds.CheckKinds(), b.Type) {
+		detail = fmt.Sprintf("%q is a check: write check %q \"name\" { … } inside a resource.", b.Type, b.Type)
+	}
+	switch b.Type {
+	case "variable", "locals", "assert", "service":
+		detail = fmt.Sprintf("%s stands at the top level of a file.", b.Type)
+	case "check", "restart", "timeouts":
+		detail = fmt.Sprintf("%s stands inside a resource.", b.Type)
+	}
+	x.report(codeKind, b.TypeRange, detail, b.Type)
+}
+
+// edges lists the resources that a resource refers to, whether in after or in a value.
+func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
+	out := map[string]hcl.Range{}
+	for _, e := range allExpressions(d.block.Body, nil) {
+		for _, t := range x.variables(e) {
+			if target := s.find(t.RootName(), second(t)); target != nil {
+				if _, known := out[target.local()]; !known {
+					out[target.local()] = t.SourceRange()
+				}
+			}
+		}
+	}
+	return out
+}
+
+// reportCycle says which resources wait for each other, and takes them out: what
+// follows from them is no second mistake.
+func (x *evaluation) reportCycle(s *serviceDraft, g *dag.Graph[string]) {
+	_, left := g.Waves()
+	if len(left) == 0 {
+		return
+	}
+	s.broken = true
+	loop := g.Cycle()
+	var lines []string
+	for i, local := range loop {
+		next := loop[(i+1)%len(loop)]
+		kind, name, _ := strings.Cut(local, ".")
+		lines = append(lines, fmt.Sprintf("%s is after %s at %s", local, next, place(s.find(kind, name).edges[next])))
+	}
+	kind, name, _ := strings.Cut(loop[0], ".")
+	at := s.find(kind, name).edges[loop[(1)%len(loop)]]
+	x.report(codeCycle, at, strings.Join(lines, "; ")+". Remove one of these references.", strings.Join(append(loop, loop[0]), " → "))
+	for _, local := range left {
+		kind, name, _ := strings.Cut(local, ".")
+		s.find(kind, name).broken = true
+	}
+}
+
+// resource evaluates one resource, or its instances.
+func (x *evaluation) resource(s *serviceDraft, d *resourceDraft) {
+	d.instances, d.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
+	elements := []element{{}}
+	if d.forEach != nil {
+		var ok bool
+		if elements, ok = x.elements(s, d); !ok {
+			d.broken = true
+			return
+		}
+	}
+	for _, e := range elements {
+		d.keys = append(d.keys, e.key)
+		if !x.instance(s, d, e) {
+			d.broken = true
+		}
+	}
+	if d.forEach != nil && len(elements) == 0 { // the arguments are checked even where there is no instance
+		d.unknownKeys = false
+		probe := *d
+		probe.instances, probe.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
+		d.broken = !x.instance(s, &probe, element{value: cty.DynamicVal, unknown: true})
+	}
+}
+
+// element is one element of for_each.
+type element struct {
+	key     string
+	value   cty.Value
+	unknown bool
+}
+
+func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, bool) {
+	expr := d.forEach.Expr
+	may := access{node: true, service: s, reader: d}
+	v, got := x.eval(expr, may, x.siblingContext(s, d, cty.NilVal))
+	if got == failed {
+		return nil, false
+	}
+	t := v.Type()
+	mapLike := t.IsMapType() || t.IsObjectType()
+	if v.IsKnown() && v.IsNull() || t != cty.DynamicPseudoType && !mapLike && !t.IsListType() && !t.IsSetType() && !t.IsTupleType() {
+		x.report(codeForEach, expr.Range(), `Write a list of texts, such as ["a", "b"], or a map.`, "for_each takes a list of texts or a map")
+		return nil, false
+	}
+	if !v.IsKnown() || (t.IsSetType() && !v.IsWhollyKnown()) {
+		d.unknownKeys = true
+		return []element{{value: cty.DynamicVal, unknown: true}}, true
+	}
+	if v.LengthInt() > maxInstances {
+		x.report(codeForEach, expr.Range(), fmt.Sprintf("At most %d instances.", maxInstances), "for_each has too many elements")
+		return nil, false
+	}
+	var out []element
+	seen := map[string]bool{}
+	for it := v.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		if !mapLike {
+			k = e
+		}
+		switch {
+		case !k.IsKnown():
+			d.unknownKeys = true
+			return []element{{value: cty.DynamicVal, unknown: true}}, true
+		case k.IsNull() || k.Type() != cty.String:
+			x.report(codeForEach, expr.Range(), "Each element must be text: it becomes part of an address. tostring() makes text of a number.", "for_each has an element that is not text")
+			return nil, false
+		case !validName(k.AsString(), true):
+			x.report(codeForEach, expr.Range(), "Keys are made of letters, digits, -, _ and dots, at most 63.", fmt.Sprintf("%q is no key for an instance", k.AsString()))
+			return nil, false
+		case seen[k.AsString()]:
+			x.report(codeForEach, expr.Range(), "Remove one, or use distinct().", fmt.Sprintf("for_each has %q twice", k.AsString()))
+			return nil, false
+		}
+		seen[k.AsString()] = true
+		out = append(out, element{key: k.AsString(), value: e})
+	}
+	slices.SortFunc(out, func(a, b element) int { return strings.Compare(a.key, b.key) })
+	return out, true
+}
+
+// siblingContext makes readable the resources that d refers to.
+func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+	byKind := map[string]map[string]cty.Value{}
+	for local := range d.edges {
+		kind, name, _ := strings.Cut(local, ".")
+		if byKind[kind] == nil {
+			byKind[kind] = map[string]cty.Value{}
+		}
+		byKind[kind][name] = s.find(kind, name).object()
+	}
+	ctx := s.ctx.NewChild()
+	ctx.Variables = make(map[string]cty.Value, len(byKind)+1)
+	for kind, names := range byKind {
+		ctx.Variables[kind] = cty.ObjectVal(names)
+	}
+	if each != cty.NilVal {
+		ctx.Variables["each"] = each
+	}
+	return ctx
+}
+
+// object is what expressions see of a resource.
+func (d *resourceDraft) object() cty.Value {
+	if d.forEach == nil {
+		return cty.ObjectVal(d.exports[""])
+	}
+	if d.unknownKeys || d.broken {
+		return cty.DynamicVal
+	}
+	all := make(map[string]cty.Value, len(d.exports))
+	for k, e := range d.exports {
+		all[k] = cty.ObjectVal(e)
+	}
+	return cty.ObjectVal(all)
+}
+
+// instance decodes one instance; false where it has a mistake.
+func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool {
+	each := cty.NilVal
+	if d.forEach != nil {
+		key := cty.StringVal(e.key)
+		if e.unknown {
+			key = cty.UnknownVal(cty.String)
+		}
+		each = cty.ObjectVal(map[string]cty.Value{"key": key, "value": e.value})
+	}
+	ctx := x.siblingContext(s, d, each)
+	may := access{node: true, each: d.forEach != nil, service: s, reader: d}
+	own, config := x.run.newPart(resourceSchema), x.run.newPart(d.schema)
+	got := x.decode(&decoding{
+		what: d.kind, body: d.block.Body, at: d.block.TypeRange, parts: []*part{config, own},
+		may: may, ctx: ctx, args: []string{"after", "for_each"}, blocks: []string{"check"},
+	})
+	res := newResource(s, d, e.key, own.value.Addr().Interface().(*resourceArguments))
+	after, ok := x.after(s, d, may, ctx)
+	res.After = after
+	checks, checksOK := x.checks(d, may, ctx)
+	res.Checks = checks
+	if got == failed || !ok || !checksOK {
+		return false
+	}
+	res.Config = config.value.Addr().Interface()
+	if rc, is := res.Config.(ReadyByChecker); is {
+		res.ReadyByChecks = rc.ReadyByChecks()
+	}
+	x.run.digestResource(res, config.value)
+	d.instances[e.key] = res
+	d.exports[e.key] = exportedValues(d.schema, config)
+	return true
+}
+
+func newResource(s *serviceDraft, d *resourceDraft, key string, a *resourceArguments) *Resource {
+	address := s.fullName + "/" + d.local()
+	if key != "" {
+		address += fmt.Sprintf("[%q]", key)
+	}
+	res := &Resource{
+		Address: Address(address), Service: s.fullName, Kind: d.kind, Name: d.name, Key: key, Schema: d.schema,
+		Restart: DefaultRestart, Timeouts: Timeouts{Start: time.Minute, Stop: 30 * time.Second},
+		OnStuck: a.OnStuck, Optional: a.Optional, Standby: a.Standby, Monitor: a.Monitor, Disabled: a.Disabled, Tags: a.Tags,
+		Hooks: Hooks{BeforeStart: a.BeforeStart, AfterStart: a.AfterStart, BeforeStop: a.BeforeStop, AfterStop: a.AfterStop},
+		Range: d.block.DefRange(),
+	}
+	if r := a.Restart; r != nil {
+		res.Restart = Restart(*r)
+	}
+	if t := a.Timeouts; t != nil {
+		res.Timeouts = Timeouts(*t)
+	}
+	return res
+}
+
+// checks decodes the checks of a resource.
+func (x *evaluation) checks(d *resourceDraft, may access, ctx *hcl.EvalContext) (out []*Check, ok bool) {
+	ok = true
+	places := map[string]hcl.Range{}
+	for _, b := range d.block.Body.Blocks {
+		if b.Type != "check" {
+			continue
+		}
+		c, good := x.check(b, places, may, ctx)
+		if !good {
+			ok = false
+			continue
+		}
+		out = append(out, c)
+	}
+	return out, ok
+}
+
+func (x *evaluation) check(b *hclsyntax.Block, places map[string]hcl.Range, may access, ctx *hcl.EvalContext) (*Check, bool) {
+	if !x.labels(b, 2, "two labels, its kind and its name") {
+		return nil, false
+	}
+	kind, name := b.Labels[0], b.Labels[1]
+	if !validName(name, false) {
+		x.report(codeName, b.LabelRanges[1], "Names are made of letters, digits, - and _, at most 63.", name, "check")
+		return nil, false
+	}
+	if first, twice := places[name]; twice {
+		x.report(codeTwiceCheck, b.LabelRanges[1], fmt.Sprintf("The first is at %s: give one of them another name.", place(first)), name)
+		return nil, false
+	}
+	places[name] = b.LabelRanges[1]
+	schema := x.run.options.Kinds.Check(kind)
+	if schema == nil {
+		x.report(codeCheckKind, b.LabelRanges[0], didYouMean(kind, x.run.options.Kinds.CheckKinds()), kind)
+		return nil, false
+	}
+	own, config := x.run.newPart(checkSchema), x.run.newPart(schema)
+	if x.decode(&decoding{what: fmt.Sprintf("check %q", kind), body: b.Body, at: b.TypeRange, parts: []*part{config, own}, may: may, ctx: ctx}) == failed {
+		return nil, false
+	}
+	a := own.value.Addr().Interface().(*checkArguments)
+	c := &Check{
+		Name: name, Kind: kind, Config: config.value.Addr().Interface(), Schema: schema,
+		Every: a.Every, Timeout: min(2*time.Second, a.Every), Fall: a.Fall, Rise: a.Rise, OnFall: OnFall(a.OnFall), Range: b.DefRange(),
+	}
+	if a.Timeout.Set {
+		c.Timeout = a.Timeout.D
+	}
+	x.run.digestCheck(c, config.value)
+	return c, true
+}

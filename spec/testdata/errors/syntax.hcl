@@ -1,0 +1,5 @@
+service "syntax" {
+  app "x" {
+    command = ["/bin/true"
+  } # ERROR: SV0101 missing item separator
+}

@@ -1,0 +1,299 @@
+package spec
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// mistake is what is wrong with a value.
+type mistake struct {
+	code    string
+	args    []any
+	detail  string
+	element int // of a list; -1: the whole
+}
+
+func wrong(code, detail string, args ...any) *mistake { return &mistake{code, args, detail, -1} }
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	promiseType  = reflect.TypeFor[Promise]()
+	bytesType    = reflect.TypeFor[Bytes]()
+)
+
+// typeName says what a value must be, in the words of who writes HCL.
+func typeName(t cty.Type) string {
+	switch {
+	case t == cty.String:
+		return "text"
+	case t == cty.Number:
+		return "a number"
+	case t == cty.Bool:
+		return "true or false"
+	case t.IsListType():
+		return "a list of texts"
+	case t.IsMapType():
+		return "a map of texts"
+	case t.IsTupleType(), t.IsSetType():
+		return "a list"
+	case t.IsObjectType():
+		return "a map"
+	}
+	return t.FriendlyName()
+}
+
+func exampleOf(f *Field) string {
+	switch {
+	case len(f.OneOf) > 0:
+		return fmt.Sprintf("%s = %q", f.Name, f.OneOf[0])
+	case f.Type.IsListType():
+		return f.Name + ` = ["…"]`
+	case f.Type.IsMapType():
+		return f.Name + ` = { … }`
+	case f.Type == cty.String:
+		return f.Name + ` = "…"`
+	}
+	return f.Name + " = …"
+}
+
+func wrongType(f *Field, v cty.Value) *mistake {
+	detail := fmt.Sprintf("It is %s.", typeName(v.Type()))
+	if f.Type.IsListType() && v.Type() == cty.String {
+		detail = fmt.Sprintf("Write %s = [%s].", f.Name, strconv.Quote(shortened(v)))
+	}
+	return wrong(codeType, detail, f.Name, typeName(f.Type))
+}
+
+func shortened(v cty.Value) string {
+	if !v.IsKnown() || v.IsNull() {
+		return "…"
+	}
+	s := v.AsString()
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+// checkType is what can be said about a value that is not known yet.
+func checkType(f *Field, v cty.Value) *mistake {
+	if _, err := convert.Convert(v, f.Type); err != nil {
+		return wrongType(f, v)
+	}
+	return nil
+}
+
+// setValue converts a known value, which is not null, and puts it into a field.
+func setValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
+	switch rv.Type() {
+	case durationType, promiseType:
+		return setDuration(rv, f, v)
+	case bytesType:
+		return setBytes(rv, f, v)
+	}
+	c, err := convert.Convert(v, f.Type)
+	if err != nil {
+		m := wrongType(f, v)
+		if path, ok := err.(cty.PathError); ok && len(path.Path) > 0 {
+			if step, ok := path.Path[0].(cty.IndexStep); ok && step.Key.Type() == cty.Number {
+				i, _ := step.Key.AsBigFloat().Int64()
+				m.element = int(i)
+				m.detail = fmt.Sprintf("Element %d is not text.", i+1)
+			}
+		}
+		return m
+	}
+	switch rv.Kind() {
+	case reflect.String:
+		s := c.AsString()
+		if m := checkWord(f, s); m != nil {
+			return m
+		}
+		rv.SetString(s)
+	case reflect.Bool:
+		rv.SetBool(c.True())
+	case reflect.Int, reflect.Int64:
+		n, accuracy := c.AsBigFloat().Int64()
+		if accuracy != big.Exact || (rv.Kind() == reflect.Int && int64(int(n)) != n) {
+			return wrong(codeNumber, "Write it without a fraction.", f.Name, "a whole number within reach")
+		}
+		rv.SetInt(n)
+	case reflect.Float64:
+		n, _ := c.AsBigFloat().Float64()
+		if math.IsInf(n, 0) {
+			return wrong(codeNumber, "It is too large.", f.Name, "a finite number")
+		}
+		rv.SetFloat(n)
+	case reflect.Slice:
+		return setList(rv, f, c)
+	case reflect.Map:
+		return setMap(rv, f, c)
+	default:
+		panic(fmt.Sprintf("internal error: argument %s has type %s", f.Name, rv.Type()))
+	}
+	return nil
+}
+
+func checkWord(f *Field, s string) *mistake {
+	if len(f.OneOf) == 0 {
+		return nil
+	}
+	for _, w := range f.OneOf {
+		if w == s {
+			return nil
+		}
+	}
+	return wrong(codeWord, didYouMean(s, f.OneOf), strconv.Quote(s), f.Name)
+}
+
+func setList(rv reflect.Value, f *Field, c cty.Value) *mistake {
+	out := reflect.MakeSlice(rv.Type(), 0, c.LengthInt())
+	i := 0
+	for it := c.ElementIterator(); it.Next(); i++ {
+		_, e := it.Element()
+		if e.IsNull() {
+			return &mistake{codeNull, []any{f.Name}, fmt.Sprintf("Element %d is null: leave it out, or use compact().", i+1), i}
+		}
+		if m := checkWord(f, e.AsString()); m != nil {
+			m.element = i
+			return m
+		}
+		out = reflect.Append(out, reflect.ValueOf(e.AsString()).Convert(rv.Type().Elem()))
+	}
+	rv.Set(out)
+	return nil
+}
+
+func setMap(rv reflect.Value, f *Field, c cty.Value) *mistake {
+	out := reflect.MakeMapWithSize(rv.Type(), c.LengthInt())
+	for it := c.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		if e.IsNull() {
+			return wrong(codeNull, fmt.Sprintf("The value of %q is null: leave it out.", k.AsString()), f.Name)
+		}
+		out.SetMapIndex(reflect.ValueOf(k.AsString()).Convert(rv.Type().Key()), reflect.ValueOf(e.AsString()).Convert(rv.Type().Elem()))
+	}
+	rv.Set(out)
+	return nil
+}
+
+func setDuration(rv reflect.Value, f *Field, v cty.Value) *mistake {
+	switch v.Type() {
+	case cty.Number:
+		n := numberText(v)
+		return wrong(codeDuration, fmt.Sprintf("Write \"%ss\" for seconds; the units are ms, s, m and h.", n), n)
+	case cty.String:
+	default:
+		return wrong(codeType, `Write text such as "10s".`, f.Name, "a duration")
+	}
+	s := v.AsString()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		detail := `Write a number and a unit, such as "10s", "1m30s" or "500ms".`
+		if _, err := strconv.ParseFloat(s, 64); err == nil && len(s) < 20 {
+			detail = fmt.Sprintf("Write \"%ss\" for seconds; the units are ms, s, m and h.", s)
+		} else if days, ok := strings.CutSuffix(s, "d"); ok {
+			if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 100_000 {
+				detail = fmt.Sprintf("The largest unit is the hour: write \"%dh\".", n*24)
+			}
+		}
+		return wrong(codeDuration, detail, shortened(v))
+	}
+	if d < 0 {
+		return wrong(codeNumber, fmt.Sprintf("Write %q.", (-d).String()), f.Name, "0s or longer")
+	}
+	if rv.Type() == promiseType {
+		rv.Set(reflect.ValueOf(Promise{Set: true, D: d}))
+		return nil
+	}
+	rv.SetInt(int64(d))
+	return nil
+}
+
+func numberText(v cty.Value) string {
+	f, _ := v.AsBigFloat().Float64()
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+var sizePattern = regexp.MustCompile(`^([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGTP]?)(?:i?B)?$`)
+
+func setBytes(rv reflect.Value, f *Field, v cty.Value) *mistake {
+	switch v.Type() {
+	case cty.Number:
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != big.Exact || n < 0 {
+			return wrong(codeNumber, `Write a number of bytes, or text such as "512M".`, f.Name, "a whole number of bytes")
+		}
+		rv.SetInt(n)
+		return nil
+	case cty.String:
+	default:
+		return wrong(codeType, `Write a number of bytes, or text such as "512M".`, f.Name, "a size")
+	}
+	m := sizePattern.FindStringSubmatch(v.AsString())
+	if m == nil {
+		return wrong(codeSize, `Write a number of bytes, or one with a unit: "64K", "512M", "10G", "1T" (powers of 1024).`, shortened(v))
+	}
+	n, _, err := big.ParseFloat(m[1], 10, 128, big.ToNearestEven)
+	if err != nil {
+		return wrong(codeSize, `Write a size such as "512M".`, shortened(v))
+	}
+	shift := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50}[m[2]]
+	n.SetMantExp(n, shift)
+	bytes, accuracy := n.Int64()
+	if accuracy != big.Exact && bytes == math.MaxInt64 {
+		return wrong(codeNumber, "It is too large.", f.Name, "a size within reach")
+	}
+	rv.SetInt(bytes)
+	return nil
+}
+
+// toCty gives a field back to expressions.
+func toCty(rv reflect.Value, t cty.Type) cty.Value {
+	switch rv.Type() {
+	case durationType:
+		return cty.StringVal(time.Duration(rv.Int()).String())
+	case promiseType:
+		return cty.StringVal(rv.Interface().(Promise).D.String())
+	case bytesType:
+		return cty.StringVal(strconv.FormatInt(rv.Int(), 10))
+	}
+	switch rv.Kind() {
+	case reflect.String:
+		return cty.StringVal(rv.String())
+	case reflect.Bool:
+		return cty.BoolVal(rv.Bool())
+	case reflect.Int, reflect.Int64:
+		return cty.NumberIntVal(rv.Int())
+	case reflect.Float64:
+		return cty.NumberFloatVal(rv.Float())
+	case reflect.Slice:
+		if rv.Len() == 0 {
+			return cty.ListValEmpty(cty.String)
+		}
+		vals := make([]cty.Value, rv.Len())
+		for i := range vals {
+			vals[i] = cty.StringVal(rv.Index(i).String())
+		}
+		return cty.ListVal(vals)
+	case reflect.Map:
+		if rv.Len() == 0 {
+			return cty.MapValEmpty(cty.String)
+		}
+		vals := make(map[string]cty.Value, rv.Len())
+		for it := rv.MapRange(); it.Next(); {
+			vals[it.Key().String()] = cty.StringVal(it.Value().String())
+		}
+		return cty.MapVal(vals)
+	}
+	panic(fmt.Sprintf("internal error: a field of type %s can't be read (%s)", rv.Type(), t.FriendlyName()))
+}
