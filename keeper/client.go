@@ -211,6 +211,9 @@ func (c *Client) tell(p *Process) {
 // call sends one request and waits for its answer. A missing connection is waited
 // for as long as ctx allows.
 func (c *Client) call(ctx context.Context, f *frame) (*frame, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("cannot ask the keeper: %w", err)
+	}
 	reply := make(chan *frame, 1)
 	for {
 		c.mu.Lock()
