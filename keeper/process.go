@@ -224,9 +224,9 @@ func (s *server) bury(dead []death) {
 			// It may be so young that the forker did not say whose it is.
 			s.mu.Unlock()
 			s.forking.Lock()
-			s.forking.Unlock() //nolint:staticcheck // waiting is all that is wanted
 			s.mu.Lock()
 			e = s.byPID[d.pid]
+			s.forking.Unlock()
 		}
 		switch {
 		case e == nil:

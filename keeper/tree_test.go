@@ -243,3 +243,30 @@ func TestTwoKeepersNeverServeOneFolder(t *testing.T) {
 		t.Errorf("the first one's socket: %v", err)
 	}
 }
+
+func TestTheKeeperBelongsToNoSessionOfTheAgent(t *testing.T) {
+	w := newWorld(t, nil)
+	pid := keeperPID(w.opts.RunDir)
+	k, ok := readKin(pid)
+	if !ok || k.session != pid || k.group != pid {
+		t.Errorf("keeper %d has session %d and group %d", pid, k.session, k.group)
+	}
+	if in, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", pid)); err != nil || in != os.DevNull {
+		t.Errorf("its input is %s (%v)", in, err)
+	}
+}
+
+func TestAKeeperThatNobodyNeedsEndsByItself(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Binary = append(o.Binary, "--idle", "50ms") })
+	w.shell("a", "exec sleep 1000")
+	pid := keeperPID(w.opts.RunDir)
+	if err := w.Kill(w.ctx(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	w.Client.Close()
+	until(t, "the keeper ended", func() bool { return !alive(pid) })
+	w.Client = w.connect()
+	if again := keeperPID(w.opts.RunDir); again == pid || again == 0 {
+		t.Errorf("keeper %d answers after %d", again, pid)
+	}
+}

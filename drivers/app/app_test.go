@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/drivers/drivertest"
 	"github.com/svcctl/svcctl/keeper"
 	"github.com/svcctl/svcctl/spec"
 )
@@ -125,6 +127,45 @@ func (h *host) status(d *app) drivers.Status {
 		h.t.Fatal(err)
 	}
 	return s
+}
+
+func TestAnAppKeepsThePromisesOfADriver(t *testing.T) {
+	h := newHost(t)
+	live := config("sleep", "1000")
+	live.KillAfter = time.Second
+	drivertest.Run(t, drivertest.Harness{
+		Open: func(t *testing.T) drivers.Driver { return h.open(config("sleep", "1000")) },
+		Fingerprint: func(t *testing.T) string {
+			all, err := h.keeper.List(h.ctx())
+			if err != nil {
+				t.Fatal(err)
+			}
+			running := ""
+			for _, p := range all {
+				if p.Phase == keeper.Running || p.Remains > 0 {
+					running += fmt.Sprintln(p.ID, p.Run, p.PID, p.Remains)
+				}
+			}
+			return running
+		},
+		Break: func(t *testing.T) {
+			gone := make(chan struct{}, 16)
+			defer h.keeper.Subscribe("web/app.main", func(p keeper.Process) {
+				if p.Phase == keeper.Exited {
+					gone <- struct{}{}
+				}
+			})()
+			if err := h.keeper.Signal(h.ctx(), "web/app.main", unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-gone:
+			case <-h.ctx().Done():
+				t.Fatal("the exit was never told")
+			}
+		},
+		Live: live,
+	})
 }
 
 func TestAnAppStartsStopsAndDoesEachOnce(t *testing.T) {
@@ -281,6 +322,42 @@ func TestATermProofAppIsKilledBeforeTheContextEnds(t *testing.T) {
 	}
 	if unix.Kill(pid, 0) == nil {
 		t.Errorf("process %d is alive", pid)
+	}
+}
+
+func TestALiveChangeIsUsedByTheNextStop(t *testing.T) {
+	h := newHost(t)
+	script := `trap 'echo by HUP; exit 7' HUP; trap "" TERM; echo up; while :; do sleep 0.01; done`
+	d := h.open(config("sh", "-c", script))
+	if err := d.Start(h.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	before := h.status(d).PID
+	changed := config("sh", "-c", script)
+	changed.StopSignal = "HUP"
+	if err := d.Update(h.ctx(), changed); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(d); s.State != drivers.Up || s.PID != before {
+		t.Errorf("after the change: %+v", s)
+	}
+	log := filepath.Join(h.opts.LogDir, "web", "app.main.log")
+	bound := h.ctx()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		if b, _ := os.ReadFile(log); strings.Contains(string(b), " up\n") {
+			break
+		}
+		if bound.Err() != nil {
+			t.Fatal("the app never wrote to its log")
+		}
+	}
+	if err := d.Stop(h.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status(d); s.Exit == nil || s.Exit.Code != 7 {
+		t.Errorf("after the stop: %+v, %+v", s, s.Exit)
 	}
 }
 
