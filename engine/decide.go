@@ -112,11 +112,11 @@ func (e *Engine) decideResource(s *service, r *resource) {
 
 // adoptNext takes over what a reload brought, as far as that needs no call.
 func (e *Engine) adoptNext(s *service, r *resource) {
-	if r.next == nil || r.next == r.spec || r.call != nil {
+	if r.next == nil || r.next == r.spec {
 		return
 	}
 	same := r.next.Digest == r.spec.Digest
-	if !same && !r.off() {
+	if !same && (r.call != nil || !r.off()) {
 		return
 	}
 	if !same {
@@ -335,7 +335,7 @@ func (e *Engine) decideStart(s *service, r *resource) {
 
 // settled: what is after d need not wait for it any longer.
 func (d *resource) settled() bool {
-	return d.state == Up || d.policy().Optional && !d.comes()
+	return d.state == Up && d.want || d.policy().Optional && !d.comes()
 }
 
 // comes: d is on its way, or has not been tried.
@@ -347,7 +347,9 @@ func (d *resource) comes() bool {
 		return !d.policy().Disabled || !d.untried
 	case Down:
 		return d.want && d.patient
-	case Up, Failed, Stuck:
+	case Up: // but to be stopped, and then perhaps to be started again
+		return !d.want
+	case Failed, Stuck:
 		return false
 	default:
 		panic("internal error: no such state: " + string(d.state))

@@ -25,6 +25,7 @@ type judge struct {
 	known   map[string]*spec.Service // in force: declared, or going on undeclared
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
+	last    uint64                   // the op asked for last
 	calls   int                      // starts, stops, updates and kills
 }
 
@@ -115,6 +116,7 @@ func (j *judge) after(ev Event, actions []Action) {
 	if limit := 60 + 12*len(j.state); len(actions) > limit {
 		j.w.fail("a storm: %d actions in one step, more than %d", len(actions), limit)
 	}
+	first := j.last
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Record:
@@ -128,6 +130,8 @@ func (j *judge) after(ev Event, actions []Action) {
 		case Cancel:
 			if d, ok := j.open[a.Op]; !ok || d.Verb != VerbStart {
 				j.w.fail("op %d cancelled, which is no running start", a.Op)
+			} else if d.Op > first {
+				j.w.fail("start of %s cancelled in the step that asked for it", d.Resource.Address)
 			}
 		case Forget:
 			j.forget(a)
@@ -189,7 +193,7 @@ func (j *judge) forget(f Forget) {
 
 func (j *judge) call(ev Event, d Do) {
 	a := d.Resource.Address
-	j.open[d.Op] = d
+	j.open[d.Op], j.last = d, d.Op
 	if _, reloaded := ev.(Reload); reloaded {
 		j.untouched(d)
 	}
