@@ -158,10 +158,7 @@ type remoteAgent struct {
 
 func (a *remoteAgent) Command(ctx context.Context, c engine.Command) error {
 	err := a.Agent.Command(ctx, c)
-	switch {
-	case errors.Is(err, engine.ErrRefused):
-		return fmt.Errorf("%w: %w", api.ErrRefused, err)
-	case errors.Is(err, agent.ErrEnded):
+	if errors.Is(err, agent.ErrEnded) {
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
 	return err
