@@ -28,7 +28,7 @@ const (
 // LogPath is the file that keeps a resource's output; the older part of it has .1,
 // .2, … behind its name.
 func (c Config) LogPath(a spec.Address) string {
-	name := strings.NewReplacer("/", "_", `"`, "").Replace(a.Local())
+	name := strings.NewReplacer("/", "_", "\x00", "_").Replace(a.Local())
 	return filepath.Join(c.LogDir(), a.Service(), name+".log")
 }
 

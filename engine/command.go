@@ -206,7 +206,6 @@ func (e *Engine) clearStuck(s *service, selected []*resource) {
 	for _, r := range selected {
 		if r.state == Stuck && r.call == nil {
 			r.probe = nil
-			r.fresh = false
 			e.enter(s, r, Unknown, "cleared")
 			r.err = ""
 		}

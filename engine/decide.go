@@ -63,7 +63,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 	r.why, r.patient = "", false
 	e.adoptNext(s, r)
 	r.standOn(s)
-	if r.policy().Disabled && r.state == Unknown {
+	if r.policy().Disabled && r.untried {
 		r.why = "disabled"
 		return // left alone: what was never asked of is not probed either
 	}
@@ -112,11 +112,11 @@ func (e *Engine) decideResource(s *service, r *resource) {
 
 // adoptNext takes over what a reload brought, as far as that needs no call.
 func (e *Engine) adoptNext(s *service, r *resource) {
-	if r.next == nil || r.next == r.spec || r.call != nil {
+	if r.next == nil || r.next == r.spec {
 		return
 	}
 	same := r.next.Digest == r.spec.Digest
-	if !same && !r.off() {
+	if !same && (r.call != nil || !r.off()) {
 		return
 	}
 	if !same {
@@ -158,8 +158,24 @@ func (r *resource) standOn(s *service) {
 	}
 }
 
+// candidate tells whether the service may ever run on this node. Elsewhere not even
+// its standby resources are looked at: what differs from node to node has no value here.
+func (e *Engine) candidate(s *service) bool {
+	return len(s.spec.Nodes) == 0 || slices.Contains(s.spec.Nodes, e.cfg.Node)
+}
+
+func (e *Engine) notCandidate(s *service) string {
+	return fmt.Sprintf("this node, %s, is not among its nodes (%s)", e.cfg.Node, strings.Join(s.spec.Nodes, ", "))
+}
+
 func (e *Engine) decideUnknown(s *service, r *resource) {
-	if r.fresh {
+	if r.spec == r.next && !e.candidate(s) {
+		r.fresh = false
+		e.enter(s, r, Down, "")
+		r.why = e.notCandidate(s)
+		return
+	}
+	if r.fresh && r.untried {
 		if w := s.leaving(); w != nil {
 			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
 			return
@@ -183,6 +199,8 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "is purged"
 	case r.next == nil:
 		return false, "not declared any more"
+	case !e.candidate(s):
+		return false, e.notCandidate(s)
 	case p.Disabled:
 		return false, "disabled"
 	case override == WishStopped:
@@ -317,7 +335,7 @@ func (e *Engine) decideStart(s *service, r *resource) {
 
 // settled: what is after d need not wait for it any longer.
 func (d *resource) settled() bool {
-	return d.state == Up || d.policy().Optional && !d.comes()
+	return d.state == Up && d.want || d.policy().Optional && !d.comes()
 }
 
 // comes: d is on its way, or has not been tried.
@@ -326,10 +344,12 @@ func (d *resource) comes() bool {
 	case Starting, Stopping:
 		return true
 	case Unknown:
-		return !d.policy().Disabled
+		return !d.policy().Disabled || !d.untried
 	case Down:
 		return d.want && d.patient
-	case Up, Failed, Stuck:
+	case Up: // but to be stopped, and then perhaps to be started again
+		return !d.want
+	case Failed, Stuck:
 		return false
 	default:
 		panic("internal error: no such state: " + string(d.state))
@@ -369,7 +389,7 @@ func (e *Engine) unmet(s *service) string {
 		if other == nil {
 			return "waits for service " + name + ", which is not known here"
 		}
-		if !other.available() {
+		if !e.available(other) {
 			return "waits for service " + name + ", which is " + string(e.foldState(other))
 		}
 	}

@@ -21,11 +21,14 @@ func (e *Engine) fold(s *service) {
 	default:
 		panic("internal error: no such state: " + string(state))
 	}
-	if state == s.state {
+	available := e.available(s)
+	if state == s.state && available == s.available {
 		return
 	}
-	e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(state), Message: s.why})
-	s.state = state
+	if state != s.state {
+		e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(state), Message: s.why})
+	}
+	s.state, s.available = state, available
 	for _, name := range slices.Concat(s.spec.Requires, e.requirer[s.name]) {
 		if other := e.services[name]; other != nil && other != s {
 			e.touch(other)
@@ -39,7 +42,7 @@ func (e *Engine) foldState(s *service) InstanceState {
 	fallen := false
 	for _, r := range s.order {
 		p := r.policy()
-		if p.Disabled && (r.state == Unknown || r.state == Down) {
+		if p.Disabled && r.off() {
 			continue
 		}
 		switch r.state {
@@ -132,7 +135,7 @@ func (r *resource) checkDown() bool {
 }
 
 // available: everything that is neither optional nor disabled is up.
-func (s *service) available() bool {
+func (e *Engine) available(s *service) bool {
 	some := false
 	for _, r := range s.order {
 		p := r.policy()
@@ -144,7 +147,7 @@ func (s *service) available() bool {
 			return false
 		}
 	}
-	return some || len(s.order) == 0 && s.epoch != 0
+	return some || !s.stopWished() && e.denied(s) == ""
 }
 
 // off: nothing of the service runs.
@@ -232,7 +235,7 @@ var levels = []spec.Level{spec.LevelKernel, spec.LevelGuard, spec.LevelReset, sp
 func (e *Engine) viewOf(s *service) *ServiceView {
 	v := &ServiceView{
 		FullName: s.name, Name: s.spec.Name, Namespace: s.spec.Namespace, Topology: s.spec.Topology,
-		State: s.state, Available: s.available(), Undeclared: s.undeclared, Frozen: s.intent.Frozen,
+		State: s.state, Available: e.available(s), Undeclared: s.undeclared, Frozen: s.intent.Frozen,
 		Epoch: s.epoch, Active: e.denied(s) == "", Level: spec.LevelKernel, Why: s.why, GivenUp: s.intent.GivenUp,
 		Requires: s.spec.Requires, Resources: make([]ResourceView, 0, len(s.order)),
 	}

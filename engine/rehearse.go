@@ -102,7 +102,7 @@ func (e *Engine) moving() bool {
 					return true
 				}
 			case Unknown:
-				if !r.policy().Disabled {
+				if !r.off() {
 					return true
 				}
 			case Up, Down, Stuck:

@@ -75,7 +75,7 @@ func (e *Engine) add(next *spec.Service, first bool) {
 }
 
 func (e *Engine) newResource(n *spec.Resource, fresh bool) *resource {
-	r := &resource{spec: n, next: n, state: Unknown, since: e.now, fresh: fresh}
+	r := &resource{spec: n, next: n, state: Unknown, untried: true, since: e.now, fresh: fresh}
 	r.adoptChecks(n)
 	return r
 }
@@ -120,7 +120,10 @@ func (e *Engine) forgetGone(s *service) {
 		}
 		if r.off() {
 			delete(s.byAddress, r.spec.Address)
-			delete(s.intent.Overrides, r.spec.Address)
+			if s.intent.Overrides[r.spec.Address] != "" && !s.purging {
+				delete(s.intent.Overrides, r.spec.Address)
+				e.remember(s)
+			}
 			e.dropCalls(r)
 			e.out = append(e.out, Forget{Resource: r.spec})
 			dropped = true

@@ -56,6 +56,7 @@ type service struct {
 	order      []*resource // each behind all that it is after
 	dependents map[spec.Address][]*resource
 	state      InstanceState // as last recorded
+	available  bool          // the same
 
 	deadline time.Time // in Engine.due, or zero
 	index    int
@@ -76,6 +77,7 @@ type resource struct {
 
 	state    State
 	since    time.Time
+	untried  bool  // Unknown since it is known here: nothing was ever asked of it
 	clean    bool  // Failed, but nothing is left that a stop must end
 	call     *call // a running start, stop, update or kill
 	probe    *call // a running probe
@@ -192,7 +194,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	if to != Up && to != Starting {
 		e.restChecks(r)
 	}
-	r.state, r.since = to, e.now
+	r.state, r.since, r.untried = to, e.now, false
 	e.record(fact)
 	e.touch(s)
 }
@@ -271,7 +273,7 @@ func (r *resource) edges() []spec.Address {
 
 // off: nothing is left of it that a stop must end.
 func (r *resource) off() bool {
-	return r.state == Down || r.state == Failed && r.clean || r.state == Unknown && (r.policy().Disabled || r.fresh)
+	return r.state == Down || r.state == Failed && r.clean || r.untried && (r.policy().Disabled || r.fresh)
 }
 
 // policy is the spec in force: restarts, flags and checks come from it even while

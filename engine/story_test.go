@@ -426,6 +426,8 @@ func parseService(t *testing.T, args, more []string) *spec.Service {
 		switch key {
 		case "requires":
 			s.Requires = strings.Split(value, ",")
+		case "nodes":
+			s.Nodes = strings.Split(value, ",")
 		case "orchestrate":
 			s.Orchestrate = spec.Orchestrate(value)
 		case "on_failure":

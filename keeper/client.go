@@ -39,6 +39,7 @@ type Client struct {
 	processes map[string]*Process
 	watchers  map[string][]*watcher
 	lastErr   error
+	retiring  bool
 }
 
 type watcher struct {
@@ -85,6 +86,12 @@ func (c *Client) run(ctx context.Context, k *conn, r *bufio.Reader) {
 			c.read(k, r)
 			if time.Since(began) > time.Second {
 				wait = 0
+			}
+			c.mu.Lock()
+			retiring := c.retiring
+			c.mu.Unlock()
+			if retiring {
+				return
 			}
 		}
 		select {
@@ -204,6 +211,9 @@ func (c *Client) tell(p *Process) {
 // call sends one request and waits for its answer. A missing connection is waited
 // for as long as ctx allows.
 func (c *Client) call(ctx context.Context, f *frame) (*frame, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("cannot ask the keeper: %w", err)
+	}
 	reply := make(chan *frame, 1)
 	for {
 		c.mu.Lock()
@@ -282,6 +292,27 @@ func (c *Client) Forget(ctx context.Context, id string) error {
 	delete(c.processes, id)
 	c.mu.Unlock()
 	return nil
+}
+
+// Retire ends a keeper that holds no process, and closes the client: for a clean
+// uninstall, an upgrade, or a test. It forgets exits that nobody acknowledged, and
+// returns once the keeper is gone.
+func (c *Client) Retire(ctx context.Context) error {
+	c.mu.Lock()
+	c.retiring = true // its end is no reason to start another one
+	c.mu.Unlock()
+	if _, err := c.call(ctx, &frame{Op: opRetire}); err != nil && !errors.Is(err, ErrAway) {
+		c.mu.Lock()
+		c.retiring = false
+		c.mu.Unlock()
+		return err
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot see the keeper end: %w", ctx.Err())
+	}
 }
 
 // List asks the keeper for all that it knows, sorted by id.

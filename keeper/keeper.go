@@ -129,4 +129,5 @@ const (
 	opSignal = "signal"
 	opList   = "list"
 	opForget = "forget"
+	opRetire = "retire"
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,13 +79,19 @@ func (w *world) end() {
 			w.t.Error(err)
 		}
 	}
-	w.Client.Close()
-	if pid := keeperPID(w.opts.RunDir); pid > 0 {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		until(w.t, "the keeper ended", func() bool { return unix.Kill(pid, 0) != nil || zombie(pid) })
+	pid := keeperPID(w.opts.RunDir)
+	if err := w.Retire(ctx); err != nil {
+		w.t.Error(err)
 	}
-	if name, err := filepath.Abs(w.opts.RunDir); err == nil && !w.opts.NoCgroups {
-		findGroups(escape(name[1:])).close()
+	until(w.t, "the keeper ended", func() bool { return pid == 0 || !alive(pid) })
+	if w.opts.NoCgroups {
+		return
+	}
+	if dir := findGroups(escape(w.opts.RunDir[1:])); dir.v2 != "" {
+		if left, _ := os.ReadDir(dir.v2); slices.ContainsFunc(left, os.DirEntry.IsDir) {
+			w.t.Errorf("control groups are left in %s", dir.v2)
+		}
+		dir.close()
 	}
 }
 

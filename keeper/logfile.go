@@ -31,20 +31,36 @@ type files struct {
 }
 
 // write appends whole lines, behind a note about those that were lost before them.
-// After an error nothing of them is in the file.
-func (fs *files) write(l *logFile, lost int64, lines []byte) error {
-	if err := fs.ready(l, int64(len(lines))); err != nil {
-		return err
-	}
+// It returns the bytes that are in the files, which end with a whole line.
+func (fs *files) write(l *logFile, lost int64, lines []byte) (done int, err error) {
 	if lost > 0 {
 		note := fmt.Appendf(nil, "%s svcctl: %d lines are missing here: the disk did not take them\n", time.Now().Format(stamp), lost)
-		if n, err := l.file.Write(note); err != nil {
-			l.undo(n)
-			return err
+		if err := fs.append(l, note); err != nil {
+			return 0, err
 		}
-		l.size += int64(len(note))
 	}
-	n, err := l.file.Write(lines)
+	for done < len(lines) {
+		piece := lines[done:]
+		if int64(len(piece)) > l.limit { // a burst is rotated too
+			end := bytes.LastIndexByte(piece[:l.limit], '\n') + 1
+			if end == 0 {
+				end = bytes.IndexByte(piece, '\n') + 1
+			}
+			piece = piece[:end]
+		}
+		if err := fs.append(l, piece); err != nil {
+			return done, err
+		}
+		done += len(piece)
+	}
+	return done, nil
+}
+
+func (fs *files) append(l *logFile, b []byte) error {
+	if err := fs.ready(l, int64(len(b))); err != nil {
+		return err
+	}
+	n, err := l.file.Write(b)
 	if err != nil {
 		l.undo(n)
 		return err

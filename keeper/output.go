@@ -316,16 +316,19 @@ func (o *outputs) write() {
 			st.pending, st.queued = nil, false
 			o.mu.Unlock()
 
-			err := fs.write(log, lost, lines)
+			done, err := fs.write(log, lost, lines)
 
 			o.mu.Lock()
 			o.unwritten -= len(lines)
 			o.stuck = false
 			var told func()
 			if err != nil {
-				n := countLines(lines)
+				n := countLines(lines[done:])
 				st.dropped += n
-				log.lost += lost + n
+				log.lost += n
+				if done == 0 {
+					log.lost += lost // at worst the note is there twice
+				}
 				told = o.tell(st)
 			}
 			o.mu.Unlock()

@@ -45,6 +45,11 @@ type stopping struct {
 // start prepares a birth; everything that can be done beside another fork is done here.
 func (s *server) start(r *Request, reply func(Process, error)) {
 	s.mu.Lock()
+	if s.retired {
+		s.mu.Unlock()
+		reply(Process{}, fmt.Errorf("cannot start %s: the keeper is ending (try again)", r.ID))
+		return
+	}
 	e := s.entries[r.ID]
 	if err := s.mayStart(e, r); err != nil || e != nil && e.alive {
 		var p Process
@@ -219,9 +224,9 @@ func (s *server) bury(dead []death) {
 			// It may be so young that the forker did not say whose it is.
 			s.mu.Unlock()
 			s.forking.Lock()
-			s.forking.Unlock() //nolint:staticcheck // waiting is all that is wanted
 			s.mu.Lock()
 			e = s.byPID[d.pid]
+			s.forking.Unlock()
 		}
 		switch {
 		case e == nil:

@@ -23,8 +23,6 @@ import (
 const (
 	socketName = "keeper.sock"
 
-	// idleFor is how long a keeper stays that nobody needs.
-	idleFor = 10 * time.Second
 	// groupsStay is how long the groups of an ended process stay: a restart finds them.
 	groupsStay = 5 * time.Second
 )
@@ -37,6 +35,7 @@ type server struct {
 	pid   int
 	uid   uint32
 	null  *os.File
+	idle  time.Duration // how long it stays without need
 
 	groups *groups
 	out    *outputs
@@ -54,8 +53,11 @@ type server struct {
 	census    *census
 	scratch   []byte
 	resting   *time.Timer
+	restAt    bool // resting is set
 	idleSince time.Time
 	removals  chan string
+	leave     chan struct{}
+	retired   bool
 }
 
 // Main runs the keeper, or with a first argument "exec" the stub between its fork
@@ -77,6 +79,7 @@ func serve(args []string) (err error) {
 	run := flags.String("run", "/run/svcctl", "directory of the socket")
 	logs := flags.String("log", "/var/log/svcctl", "directory of the processes' output")
 	tell := flags.Int("tell", 0, "descriptor that is told when the keeper serves, or why it can't")
+	idle := flags.Duration("idle", 10*time.Second, "how long a keeper stays that nobody needs")
 	noGroups := flags.Bool("no-cgroups", false, "track by session and mark, as without permission for control groups")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -99,7 +102,7 @@ func serve(args []string) (err error) {
 		return err
 	}
 	defer unlock()
-	s, err := newServer(*run, *logs, *noGroups, os.Args[1:len(os.Args)-len(args)])
+	s, err := newServer(*run, *logs, *noGroups, *idle, os.Args[1:len(os.Args)-len(args)])
 	if err != nil {
 		return err
 	}
@@ -144,19 +147,19 @@ func claim(run string) (*net.UnixListener, func(), error) {
 	return l, func() { lock.Close() }, nil
 }
 
-func newServer(run, logs string, noGroups bool, again []string) (*server, error) {
+func newServer(run, logs string, noGroups bool, idle time.Duration, again []string) (*server, error) {
 	abs, err := filepath.Abs(run)
 	if err != nil {
 		return nil, fmt.Errorf("cannot resolve %s: %w", run, err)
 	}
 	name := escape(abs[1:])
 	s := &server{
-		logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()),
+		logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
 		groups: &groups{}, births: make(chan *birth, 64), born: make(chan struct{}, 1),
 		entries: make(map[string]*entry), byPID: make(map[int]*entry),
 		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
 		run: uint64(boottime() / time.Microsecond), scratch: make([]byte, readSize),
-		idleSince: time.Now(), removals: make(chan string, 1024),
+		idleSince: time.Now(), removals: make(chan string, 1024), leave: make(chan struct{}, 1),
 	}
 	if !noGroups {
 		s.groups = findGroups(name)
@@ -184,10 +187,10 @@ func newServer(run, logs string, noGroups bool, again []string) (*server, error)
 
 // live returns when the keeper is not needed any more.
 func (s *server) live(signals <-chan os.Signal) {
-	tick := time.NewTimer(idleFor)
+	tick := time.NewTimer(s.idle)
 	defer tick.Stop()
 	s.mu.Lock()
-	s.resting = tick
+	s.resting, s.restAt = tick, true
 	s.mu.Unlock()
 	for {
 		select {
@@ -199,6 +202,8 @@ func (s *server) live(signals <-chan os.Signal) {
 				s.groups.remove(id)
 			}
 			continue
+		case <-s.leave:
+			return
 		case <-signals: // what we hold must live: only being needless ends us
 		case <-tick.C:
 		}
@@ -214,6 +219,7 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	var remove []string
 	next := time.Duration(0)
 	s.mu.Lock()
+	s.restAt = false
 	needed := len(s.conns) > 0
 	for id, e := range s.entries {
 		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked {
@@ -232,10 +238,11 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	if needed {
 		s.idleSince = time.Now()
 	} else {
-		next = idleFor
-		needless = time.Since(s.idleSince) >= idleFor-time.Second
+		next = s.idle - time.Since(s.idleSince)
+		needless = next <= 0
 	}
 	if next > 0 {
+		s.restAt = true
 		tick.Reset(next)
 	}
 	for _, id := range remove {
@@ -249,9 +256,27 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 // rest asks for a look whether the keeper is still needed. The caller holds mu.
 func (s *server) rest() {
 	s.idleSince = time.Now()
-	if s.resting != nil {
-		s.resting.Reset(groupsStay + 100*time.Millisecond)
+	if s.resting != nil && !s.restAt {
+		s.restAt = true
+		s.resting.Reset(min(s.idle, groupsStay+100*time.Millisecond))
 	}
+}
+
+// retire ends the keeper at once if it holds nothing.
+func (s *server) retire() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, e := range s.entries {
+		if e.alive || e.birth != nil || e.p.Remains > 0 {
+			return fmt.Errorf("cannot end the keeper: %s is running (stop it first)", id)
+		}
+	}
+	s.retired = true // from here on a start is refused
+	select {
+	case s.leave <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // discard removes the groups of a forgotten id, off the caller's path.
@@ -365,6 +390,8 @@ func (s *server) answer(c *conn, f *frame) bool {
 		fail(s.signal(f.ID, syscall.Signal(f.Signal)))
 	case opForget:
 		fail(s.forget(f.ID))
+	case opRetire:
+		fail(s.retire())
 	case opList:
 		s.mu.Lock()
 		s.list(c, f.Seq)

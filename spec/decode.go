@@ -21,8 +21,7 @@ type part struct {
 
 // fixedDefaults are the arguments of a schema when nothing is written.
 type fixedDefaults struct {
-	value  reflect.Value
-	values map[string]cty.Value
+	value reflect.Value
 }
 
 func (r *run) newPart(s *Schema) *part {

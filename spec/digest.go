@@ -132,7 +132,6 @@ func (r *run) digestResource(res *Resource, config reflect.Value) {
 	for _, fixed := range []bool{false, true} {
 		e := r.newEncoding(fixed)
 		e.config(res.Schema, config)
-		e.value(reflect.ValueOf(res.Hooks))
 		if fixed {
 			res.Fixed = e.sum()
 		} else {
@@ -165,7 +164,7 @@ func (r *run) digestService(s *Service) {
 			e.text(string(a))
 		}
 		e.text(res.OnStuck)
-		for _, v := range []any{res.Restart, res.Timeouts, res.Optional, res.Standby, res.Monitor, res.Disabled, res.Tags, res.ReadyByChecks} {
+		for _, v := range []any{res.Hooks, res.Restart, res.Timeouts, res.Optional, res.Standby, res.Monitor, res.Disabled, res.Tags, res.ReadyByChecks} {
 			e.value(reflect.ValueOf(v))
 		}
 		e.number(int64(len(res.Checks)))

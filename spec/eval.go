@@ -197,9 +197,21 @@ func (x *evaluation) fileFunction() function.Function {
 	})
 }
 
-// checkCalls finds calls to functions that do not exist.
+// endless says whether a number would take seconds and megabytes to become text.
+func endless(v cty.Value) bool {
+	if v.Type() != cty.Number || !v.IsKnown() || v.IsNull() {
+		return false
+	}
+	e := v.AsBigFloat().MantExp(nil)
+	return e > 4096 || e < -4096
+}
+
+// checkCalls finds calls to functions that do not exist, and endless numbers.
 func checkCalls(body *hclsyntax.Body) (found []Finding) {
 	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+		if lit, ok := n.(*hclsyntax.LiteralValueExpr); ok && endless(lit.Val) {
+			found = append(found, newFinding(codeTooLarge, lit.SrcRange, "Write at most a thousand digits.", "the number"))
+		}
 		call, ok := n.(*hclsyntax.FunctionCallExpr)
 		if !ok {
 			return nil

@@ -43,12 +43,12 @@ var functions = map[string]function.Function{
 	"setunion": stdlib.SetUnionFunc, "setintersection": stdlib.SetIntersectionFunc,
 	"setsubtract": stdlib.SetSubtractFunc, "setproduct": boundedProduct,
 
-	"tostring": stdlib.MakeToFunc(cty.String), "tonumber": stdlib.MakeToFunc(cty.Number), "tobool": stdlib.MakeToFunc(cty.Bool),
+	"tostring": stdlib.MakeToFunc(cty.String), "tonumber": boundedNumbers(stdlib.MakeToFunc(cty.Number)), "tobool": stdlib.MakeToFunc(cty.Bool),
 	"tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 	"tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
 	"try":   tryfunc.TryFunc, "can": tryfunc.CanFunc,
 
-	"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": stdlib.JSONDecodeFunc, "csvdecode": stdlib.CSVDecodeFunc,
+	"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": boundedNumbers(stdlib.JSONDecodeFunc), "csvdecode": stdlib.CSVDecodeFunc,
 	"base64encode": text(func(s string) (string, error) { return base64.StdEncoding.EncodeToString([]byte(s)), nil }),
 	"base64decode": text(decodeBase64),
 	"sha256":       text(func(s string) (string, error) { h := sha256.Sum256([]byte(s)); return hex.EncodeToString(h[:]), nil }),
@@ -130,6 +130,23 @@ func boundedFormat(f function.Function) function.Function {
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if args[0].IsKnown() && !args[0].IsNull() && wideVerb.MatchString(args[0].AsString()) {
 				return cty.DynamicPseudoType, function.NewArgErrorf(0, "a width has at most three digits")
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+	})
+}
+
+var wideNumber = regexp.MustCompile(`[0-9][eE][+-]?[0-9]{4,}`)
+
+// boundedNumbers keeps text from becoming a number that takes seconds to write out.
+func boundedNumbers(f function.Function) function.Function {
+	return function.New(&function.Spec{
+		Params: f.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			a := args[0]
+			if a.IsKnown() && !a.IsNull() && a.Type() == cty.String && wideNumber.MatchString(a.AsString()) {
+				return cty.DynamicPseudoType, function.NewArgErrorf(0, "an exponent has at most three digits")
 			}
 			return f.ReturnTypeForValues(args)
 		},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -45,6 +46,10 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
+	if slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Code == codeTooLarge }) {
+		f.broken, f.incomplete = true, true
+		return nil
+	}
 	if at, deep := deepLoop(body, src); deep {
 		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
 		f.broken, f.incomplete = true, true

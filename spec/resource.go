@@ -55,8 +55,8 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resourc
 		d.edges = x.edges(s, d)
 		graph.Add(d.local(), slices.Collect(maps.Keys(d.edges))...)
 	}
-	x.reportCycle(s, &graph)
-	waves, _ := graph.Waves()
+	waves, left := graph.Waves()
+	x.reportCycles(s, left)
 	var out []*Resource
 	for _, wave := range waves {
 		for _, local := range wave {
@@ -70,6 +70,10 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resourc
 				}
 			}
 		}
+	}
+	for _, local := range left { // for the mistakes in them that have nothing to do with the loop
+		kind, name, _ := strings.Cut(local, ".")
+		x.resource(s, s.find(kind, name))
 	}
 	return out
 }
@@ -143,15 +147,38 @@ func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Ran
 	return out
 }
 
-// reportCycle says which resources wait for each other, and takes them out: what
-// follows from them is no second mistake.
-func (x *evaluation) reportCycle(s *serviceDraft, g *dag.Graph[string]) {
-	_, left := g.Waves()
+// reportCycles says which resources wait for each other. What is on a loop or behind
+// one counts as broken: that nothing can be read of it is no second mistake.
+func (x *evaluation) reportCycles(s *serviceDraft, left []string) {
 	if len(left) == 0 {
 		return
 	}
 	s.broken = true
-	loop := g.Cycle()
+	told := map[string]bool{}
+	for {
+		var rest dag.Graph[string]
+		for _, local := range left {
+			kind, name, _ := strings.Cut(local, ".")
+			d := s.find(kind, name)
+			d.broken = true
+			for next := range d.edges {
+				if !told[local] && !told[next] {
+					rest.Add(local, next)
+				}
+			}
+		}
+		loop := rest.Cycle()
+		if loop == nil {
+			return
+		}
+		x.reportCycle(s, loop)
+		for _, local := range loop {
+			told[local] = true
+		}
+	}
+}
+
+func (x *evaluation) reportCycle(s *serviceDraft, loop []string) {
 	var lines []string
 	for i, local := range loop {
 		next := loop[(i+1)%len(loop)]
@@ -159,12 +186,8 @@ func (x *evaluation) reportCycle(s *serviceDraft, g *dag.Graph[string]) {
 		lines = append(lines, fmt.Sprintf("%s is after %s at %s", local, next, place(s.find(kind, name).edges[next])))
 	}
 	kind, name, _ := strings.Cut(loop[0], ".")
-	at := s.find(kind, name).edges[loop[(1)%len(loop)]]
+	at := s.find(kind, name).edges[loop[1%len(loop)]]
 	x.report(codeCycle, at, strings.Join(lines, "; ")+". Remove one of these references.", strings.Join(append(loop, loop[0]), " → "))
-	for _, local := range left {
-		kind, name, _ := strings.Cut(local, ".")
-		s.find(kind, name).broken = true
-	}
 }
 
 // resource evaluates one resource, or its instances.

@@ -143,7 +143,7 @@ type Resource struct {
 	Key     string    // of a for_each instance, else ""
 	After   []Address // in the same service, written or implied by a reference; sorted, unique
 	Config  any       // *C of the kind, decoded, valid, never changed
-	Digest  Digest    // of Config and the hooks: equal means no call at all
+	Digest  Digest    // of Config: equal means no call at all
 	Fixed   Digest    // of the part that needs a stop to change: equal means Update will do
 	Schema  *Schema
 

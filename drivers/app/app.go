@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -135,12 +134,9 @@ func (a *app) Stop(ctx context.Context) error {
 	c := a.cfg()
 	p, err := a.keeper.Get(ctx, a.id)
 	switch {
-	case errors.Is(err, keeper.ErrUnknown):
-		return nil
+	case errors.Is(err, keeper.ErrUnknown): // but a start that nobody waits for may be on its way
 	case err != nil:
 		return err
-	case p.Phase != keeper.Running && p.Remains == 0:
-		return a.keeper.Stop(ctx, a.id, syscall.SIGTERM, 0) // acknowledges
 	}
 	var failed error
 	if len(c.Stop) > 0 && p.Phase == keeper.Running {
@@ -206,7 +202,10 @@ func (a *app) Watch(changed func(drivers.Status)) (func(), error) {
 }
 
 // Update takes over what matters at the next stop or start only.
-func (a *app) Update(_ context.Context, config any) error {
+func (a *app) Update(ctx context.Context, config any) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("cannot change %s: %w", a.id, err)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.config = config.(*Config)

@@ -79,8 +79,9 @@ type sight struct {
 	other  int    // its prefix length, if the address is there with another; 0: it is not
 }
 
-func (d *driver) look(ctx context.Context, name string) (s sight, err error) {
-	err = d.kernel.converse(ctx, func() error { return d.see(name, &s) })
+func (d *driver) look(ctx context.Context, name string) (sight, error) {
+	var s sight // no named result: where ctx ends, the question may still write to it
+	err := d.kernel.converse(ctx, func() error { return d.see(name, &s) })
 	if err != nil {
 		return sight{}, fmt.Errorf("cannot see the addresses of %s: %w", name, err)
 	}
@@ -234,7 +235,7 @@ func (d *driver) fit(ctx context.Context, c Config, s sight) error {
 }
 
 // put adds the address and, where the kernel asks the network itself, waits for
-// its verdict. A duplicate is taken away again.
+// its verdict. Unless that is good the address is taken away again.
 func (d *driver) put(ctx context.Context, c Config, l *link) (duplicate bool, err error) {
 	flags := uint32(0)
 	asks := c.Probe == "rfc" && d.want.Addr().Is6() && l.neighbours()
@@ -251,9 +252,23 @@ func (d *driver) put(ctx context.Context, c Config, l *link) (duplicate bool, er
 	case err != nil:
 		return false, err
 	}
-	tick := time.NewTicker(20 * time.Millisecond) // the kernel's verdict takes a second: events would save nothing
+	if !asks {
+		return false, nil
+	}
+	duplicate, err = d.verdict(ctx, c)
+	if duplicate || err != nil {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		err = errors.Join(err, d.drop(undo, l.index))
+	}
+	return duplicate, err
+}
+
+// verdict waits for the kernel's duplicate address detection.
+func (d *driver) verdict(ctx context.Context, c Config) (duplicate bool, err error) {
+	tick := time.NewTicker(20 * time.Millisecond) // it takes a second: events would save nothing
 	defer tick.Stop()
-	for asks {
+	for {
 		s, err := d.look(ctx, c.Interface)
 		switch {
 		case err != nil:
@@ -261,17 +276,16 @@ func (d *driver) put(ctx context.Context, c Config, l *link) (duplicate bool, er
 		case !s.there:
 			return false, errors.New("it was taken away while the network was asked (see the kernel's log)")
 		case s.flags&unix.IFA_F_DADFAILED != 0:
-			return true, d.drop(ctx, l.index)
+			return true, nil
 		case s.flags&unix.IFA_F_TENTATIVE == 0:
 			return false, nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return false, errors.Join(fmt.Errorf("the kernel did not end asking the network: %w", ctx.Err()), d.drop(context.WithoutCancel(ctx), l.index))
+			return false, fmt.Errorf("the kernel did not end asking the network: %w", ctx.Err())
 		}
 	}
-	return false, nil
 }
 
 // Stop implements drivers.Driver. Only the address with its own prefix is taken

@@ -52,7 +52,8 @@ type entry struct {
 // errNoLink: there is no interface of that name.
 var errNoLink = errors.New("no such interface")
 
-// converse runs f with the socket. When ctx ends it returns though f may go on: the
+// converse runs f with the socket. When ctx ends it returns though f may go on, so
+// the caller reads what f writes only where there was no error: the
 // kernel answers within microseconds unless its network lock hangs, and then all
 // others wait for their turn, each only as long as its own context.
 func (k *kernel) converse(ctx context.Context, f func() error) error {

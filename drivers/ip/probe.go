@@ -25,12 +25,17 @@ func (d *driver) take(ctx context.Context, c Config, s sight) error {
 		deadline = began.Add(patience)
 	}
 	pause := 100 * time.Millisecond
+	last := ""
 	for tries := 1; ; tries++ {
 		asked := time.Now()
 		holder, conflict, err := d.tryOnce(ctx, c, &s.link)
-		if err != nil || !conflict {
+		switch {
+		case err != nil && ctx.Err() != nil && last != "":
+			return fmt.Errorf("%s had it when asked last: %w (is the service still up on another host?)", last, err)
+		case err != nil || !conflict:
 			return err
 		}
+		last = holder
 		// A random part keeps two hosts that want the same address from asking in step for ever.
 		wait := pause + rand.N(pause)
 		if time.Now().Add(wait + time.Since(asked)).After(deadline) {

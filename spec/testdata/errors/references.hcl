@@ -45,6 +45,8 @@ service "references" {
     command = [uper("a"), env("HOME")] # ERROR: SV0222 no function "uper" # ERROR: SV0223 env() is not available in service files
     user    = upper()                  # ERROR: SV0301 not enough function arguments
     env     = { A = file("../x") }     # ERROR: SV0301 error in function call
+    nice    = tonumber("1e99999")      # ERROR: SV0301 invalid function argument
+    tags    = [format("%99999s", "")]  # ERROR: SV0301 invalid function argument
     ready   = file("missing.txt")      # ERROR: SV0301 error in function call
   }
 
