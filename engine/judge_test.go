@@ -26,6 +26,7 @@ type judge struct {
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
+	steps   int
 	calls   int                      // starts, stops, updates and kills
 }
 
@@ -140,7 +141,9 @@ func (j *judge) after(ev Event, actions []Action) {
 		}
 	}
 	j.stand()
-	j.views()
+	if j.steps++; j.steps%16 == 0 {
+		j.views()
+	}
 }
 
 func (j *judge) fact(f Fact) {
