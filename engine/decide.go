@@ -47,8 +47,12 @@ func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.
 
 // pass decides once for every resource, and tells whether anything changed.
 func (e *Engine) pass(s *service) (changed bool) {
-	for _, r := range s.order { // each behind all that it is after, whose goal it needs
+	// Each behind all that it is after, whose goal it needs; what is not declared any
+	// more comes last, so a goal that changed asks for another pass.
+	for _, r := range s.order {
+		want := r.want
 		r.want, r.wantWhy = e.goal(s, r)
+		changed = changed || r.want != want
 	}
 	for _, r := range s.order {
 		before := r.state

@@ -26,6 +26,7 @@ type judge struct {
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
+	steps   int
 	calls   int                      // starts, stops, updates and kills
 }
 
@@ -140,7 +141,9 @@ func (j *judge) after(ev Event, actions []Action) {
 		}
 	}
 	j.stand()
-	j.views()
+	if j.steps++; j.steps%16 == 0 {
+		j.views()
+	}
 }
 
 func (j *judge) fact(f Fact) {
@@ -260,6 +263,15 @@ func (j *judge) starts(d Do) {
 	}
 }
 
+// stays: it is up, and nothing asks to stop it or what it stands on.
+func (j *judge) stays(a spec.Address) bool {
+	r := j.declared(a)
+	if r == nil || j.state[a] != Up || !j.wanted(r, true) || j.applied[a] != nil && j.applied[a].Fixed != r.Fixed {
+		return false
+	}
+	return !slices.ContainsFunc(j.started[a], func(b spec.Address) bool { return !j.stays(b) })
+}
+
 // stand notes what came up under what was up already: from now on it is stood on.
 func (j *judge) stand() {
 	for a, on := range j.started {
@@ -268,9 +280,7 @@ func (j *judge) stand() {
 			continue
 		}
 		for _, b := range r.After {
-			o := j.declared(b)
-			stays := o != nil && j.state[b] == Up && j.wanted(o, true) && (j.applied[b] == nil || j.applied[b].Fixed == o.Fixed)
-			if stays && !slices.Contains(on, b) {
+			if j.stays(b) && !slices.Contains(on, b) {
 				j.started[a] = append(slices.Clip(on), b)
 			}
 		}

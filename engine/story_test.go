@@ -118,7 +118,8 @@ func tell(t *testing.T, src string) string {
 //	work [N]                          answers all pending calls with success until nothing follows, or N rounds
 //	advance DURATION
 //	start|stop|restart|freeze|thaw|clear|purge NAME… [resource=R] [tag=T] [reason=R] [for=D]
-//	status [NAME] | waves
+//	wait                              until the next moment that time alone brings
+//	status [NAME] | waves [COMMAND NAME…]
 func (s *story) play(line string, more []string) {
 	words := strings.Fields(line)
 	verb, args := words[0], words[1:]
@@ -156,18 +157,31 @@ func (s *story) play(line string, more []string) {
 		s.command(CommandVerb(verb), args)
 	case "status":
 		s.status(args)
+	case "wait":
+		if s.now = s.e.Deadline(); s.now.IsZero() {
+			s.t.Fatal("nothing to wait for")
+		}
+		s.step(Tick{})
 	case "waves":
+		if len(args) > 0 {
+			s.rehearse(Command{ID: "1", Verb: CommandVerb(args[0]), Services: args[1:], By: "alice"})
+			return
+		}
 		evs := []Event{Reload{Spec: s.spec()}}
 		for _, n := range s.spec().Names {
 			evs = append(evs, Permission{Service: n, Epoch: 1})
 		}
-		for i, w := range Rehearse(s.e, s.now, evs...) {
-			for _, m := range w {
-				fmt.Fprintf(&s.out, "wave %d: %s %s\n", i+1, m.Verb, m.Address)
-			}
-		}
+		s.rehearse(evs...)
 	default:
 		s.t.Fatalf("no such input: %s", line)
+	}
+}
+
+func (s *story) rehearse(evs ...Event) {
+	for i, w := range Rehearse(s.e, s.now, evs...) {
+		for _, m := range w {
+			fmt.Fprintf(&s.out, "        wave %d: %s %s\n", i+1, m.Verb, m.Address)
+		}
 	}
 }
 

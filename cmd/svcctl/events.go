@@ -113,7 +113,7 @@ func eventLine(s *streams, e api.Event) string {
 	if e.Message != "" {
 		parts = append(parts, e.Message)
 	}
-	if e.Exit != nil {
+	if e.Exit != nil && e.Message == "" {
 		parts = append(parts, exitWords(e.Exit))
 	}
 	if e.PID != 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 
 	"github.com/svcctl/svcctl/keeper"
@@ -17,4 +18,18 @@ func keeperMain(args []string) (code int, diverted bool) {
 	default:
 		return 0, false
 	}
+}
+
+// keeperBinary is how the agent starts its keeper: the small program beside this one,
+// or this one itself where it stands alone.
+func keeperBinary() []string {
+	self, err := os.Executable()
+	if err != nil {
+		return []string{"svcctl-keeper"}
+	}
+	beside := filepath.Join(filepath.Dir(self), "svcctl-keeper")
+	if fi, err := os.Stat(beside); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+		return []string{beside}
+	}
+	return []string{self, "keeper"}
 }
