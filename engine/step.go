@@ -150,6 +150,7 @@ func (e *Engine) seeLost(s *service, r *resource, st Status) {
 				message = "found down: " + lossMessage(st)
 			}
 			e.enter(s, r, Down, message)
+			r.again = st.Exit != nil // it ended while nobody looked: its next start is a restart
 			return
 		}
 		e.fail(s, r, lossMessage(st), false)
