@@ -12,6 +12,14 @@ import (
 // ErrRefused is in the chain of a refusal that is about state, not about spelling.
 var ErrRefused = errors.New("refused")
 
+// refusal is a whole sentence that is an ErrRefused.
+type refusal string
+
+func (r refusal) Error() string        { return string(r) }
+func (r refusal) Is(target error) bool { return target == ErrRefused }
+
+func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
 // command takes in an operator's wish for all its services, or for none.
 func (e *Engine) command(c Command) {
 	err := e.checkCommand(c)
@@ -39,10 +47,10 @@ func (e *Engine) checkCommand(c Command) error {
 		switch c.Verb {
 		case CommandStart, CommandStop, CommandRestart:
 			if f := s.intent.Frozen; f != nil {
-				return fmt.Errorf("cannot %s %s: it is %s; thaw it first: %w", c.Verb, name, frozenWhy(f), ErrRefused)
+				return refuse("cannot %s %s: it is %s; thaw it first", c.Verb, name, frozenWhy(f))
 			}
 			if d := e.denied(s); d != "" && c.Verb != CommandStop {
-				return fmt.Errorf("cannot %s %s here: %s: %w", c.Verb, name, d, ErrRefused)
+				return refuse("cannot %s %s here: %s", c.Verb, name, d)
 			}
 			if partial && len(s.selected(c)) == 0 {
 				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, strings.Join(slices.Concat(c.Resources, c.Tags), ", "))
@@ -53,10 +61,10 @@ func (e *Engine) checkCommand(c Command) error {
 			}
 		case CommandPurge:
 			if !s.undeclared {
-				return fmt.Errorf("cannot purge %s: it is declared; delete it from the files first: %w", name, ErrRefused)
+				return refuse("cannot purge %s: it is declared; delete it from the files first", name)
 			}
 			if f := s.intent.Frozen; f != nil {
-				return fmt.Errorf("cannot purge %s: it is %s; thaw it first: %w", name, frozenWhy(f), ErrRefused)
+				return refuse("cannot purge %s: it is %s; thaw it first", name, frozenWhy(f))
 			}
 		default:
 			return fmt.Errorf("cannot %s %s: there is no such command", c.Verb, name)
