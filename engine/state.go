@@ -179,6 +179,9 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 		fact.Exit = r.exit
 		r.err, r.pid = message, 0
 	case Down:
+		if r.state == Unknown {
+			fact.Exit = r.exit
+		}
 		r.pid, r.clean, r.freed, r.on = 0, false, false, nil
 	case Stuck:
 		r.err, r.killed, r.freed = message, r.freed, false
