@@ -143,8 +143,8 @@ func (e *Engine) seeLost(s *service, r *resource, st Status) {
 		r.exit = st.Exit
 		e.fail(s, r, lossMessage(st), gone)
 	case Unknown:
+		r.exit = st.Exit // it ended while no agent watched
 		if gone {
-			r.exit = st.Exit
 			message := ""
 			if st.Exit != nil {
 				message = "found down: " + lossMessage(st)
@@ -162,6 +162,7 @@ func (e *Engine) seeLost(s *service, r *resource, st Status) {
 		r.clean = gone
 	case Down:
 		if !gone {
+			r.exit = st.Exit
 			e.fail(s, r, lossMessage(st), false)
 		}
 	case Stopping:

@@ -1,0 +1,2 @@
+// Package e2e runs the real program as an operator would, and breaks what it keeps up.
+package e2e
