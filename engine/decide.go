@@ -214,7 +214,8 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
 	case e.denied(s) != "" && !p.Standby:
-		return false, e.denied(s)
+		// Not having been told yet is no reason to stop what is adopted.
+		return s.epoch == 0 && s.denied == "" && r.state == Up, e.denied(s)
 	case s.intent.GivenUp != "" && !p.Standby:
 		return false, "given up"
 	case s.stopWished() && override != WishStarted:
@@ -265,7 +266,7 @@ func (e *Engine) denied(s *service) string {
 		if s.denied != "" {
 			return s.denied
 		}
-		return "no placement on this node"
+		return "its placement is not known yet"
 	}
 	if !s.notAfter.IsZero() && !e.now.Before(s.notAfter) {
 		return "the permission to run here has ended"
@@ -437,8 +438,7 @@ func (e *Engine) decideUp(s *service, r *resource) {
 		if !e.now.Before(r.ready) {
 			e.fail(s, r, fmt.Sprintf("not ready within %s: %s", r.spec.Timeouts.Start, r.openChecks()), false)
 		}
-	case r.next != nil && r.next != r.spec:
-		// Only live fields differ: goal refuses everything else.
+	case r.next != nil && r.next != r.spec && r.next.Fixed == r.spec.Fixed:
 		r.call = e.do(s, r, nil, Do{Verb: VerbUpdate, Next: r.next, Timeout: r.next.Timeouts.Start})
 	case !e.now.Before(r.probeAt) && r.policy().Monitor:
 		e.look(s, r)

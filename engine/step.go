@@ -67,6 +67,9 @@ func (e *Engine) permit(ev Permission) {
 	if ev.Epoch != 0 && ev.Epoch < s.epoch {
 		panic(fmt.Sprintf("internal error: epoch of %s goes back from %d to %d", s.name, s.epoch, ev.Epoch))
 	}
+	if ev.Epoch == 0 && ev.Why == "" {
+		ev.Why = "no placement on this node"
+	}
 	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why {
 		return
 	}
