@@ -225,13 +225,21 @@ func joinWhy(err, why string) string {
 // Snapshot returns what the engine knows. Only what changed since the last one is
 // made anew.
 func (e *Engine) Snapshot(now time.Time) *Snapshot {
-	snap := &Snapshot{Time: now, Node: e.cfg.Node, Services: make([]*ServiceView, 0, len(e.names))}
-	for _, name := range e.names {
-		s := e.services[name]
+	snap := &Snapshot{Time: now, Node: e.cfg.Node, Services: make([]*ServiceView, 0, len(e.list))}
+	for _, s := range e.list {
 		if s.view == nil {
 			s.view = e.viewOf(s)
 		}
-		snap.Services = append(snap.Services, s.view)
+		v := s.view
+		if v.Frozen != nil && v.Frozen.expired(now) { // the tick that thaws it is still to come
+			thawed := *v
+			thawed.Frozen = nil
+			if thawed.Why == frozenWhy(v.Frozen) {
+				thawed.Why = ""
+			}
+			v = &thawed
+		}
+		snap.Services = append(snap.Services, v)
 	}
 	return snap
 }
@@ -265,9 +273,9 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 
 // Undeclared names the services that go on though no file declares them any more.
 func (e *Engine) Undeclared() (names []string) {
-	for _, name := range e.names {
-		if e.services[name].undeclared {
-			names = append(names, name)
+	for _, s := range e.list {
+		if s.undeclared {
+			names = append(names, s.name)
 		}
 	}
 	return names

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/svcctl/svcctl/spec"
 )
@@ -22,14 +23,17 @@ func (e *Engine) reload(ev Reload) {
 			added++
 			relist = true
 		case s.spec != next || s.undeclared:
+			relist = relist || !slices.Equal(s.spec.Requires, next.Requires)
 			e.change(s, next)
 			changed++
-			relist = true
 		}
 	}
-	for _, name := range e.names {
-		s := e.services[name]
-		if ev.Spec.Services[name] != nil || s.undeclared && (!ev.Prune || s.purging) {
+	known := e.list
+	if len(e.services) == len(ev.Spec.Names) {
+		known = nil // every one of them is declared
+	}
+	for _, s := range known {
+		if ev.Spec.Services[s.name] != nil || s.undeclared && (!ev.Prune || s.purging) {
 			continue
 		}
 		s.undeclared = true
@@ -48,15 +52,15 @@ func (e *Engine) reload(ev Reload) {
 
 // relist rebuilds what follows from the set of services.
 func (e *Engine) relist() {
-	e.names = e.names[:0]
+	e.list = e.list[:0]
 	e.requirer = make(map[string][]string)
 	for name, s := range e.services {
-		e.names = append(e.names, name)
+		e.list = append(e.list, s)
 		for _, r := range s.spec.Requires {
 			e.requirer[r] = append(e.requirer[r], name)
 		}
 	}
-	slices.Sort(e.names)
+	slices.SortFunc(e.list, func(a, b *service) int { return strings.Compare(a.name, b.name) })
 	for _, names := range e.requirer {
 		slices.Sort(names)
 	}

@@ -20,7 +20,7 @@ type Engine struct {
 	cfg      Config
 	random   random
 	services map[string]*service
-	names    []string // the keys of services, sorted
+	list     []*service // of services, by name
 	intents  map[string]Intent
 	requirer map[string][]string // who requires the key
 	ops      map[uint64]*call

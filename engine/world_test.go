@@ -29,10 +29,14 @@ func TestRandomWorldsKeepTheirPromises(t *testing.T) {
 		live(t, *oneSeed, false)
 		return
 	}
+	clear(seenMoves)
 	for _, n := range keptSeeds {
 		live(t, n, false)
 	}
 	for n := uint64(1); n <= *seeds && !t.Failed(); n++ {
+		if n == manualSeeds+1 {
+			checkManual(t)
+		}
 		first := live(t, n, false)
 		if n%4 != 0 {
 			continue
@@ -40,6 +44,9 @@ func TestRandomWorldsKeepTheirPromises(t *testing.T) {
 		if again := live(t, n, true); again != first && !t.Failed() { // rehearsals in between change nothing
 			t.Errorf("seed %d: lived through again, another trace", n)
 		}
+	}
+	if *seeds >= manualSeeds && !t.Failed() {
+		checkManual(t)
 	}
 }
 
