@@ -510,6 +510,10 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 
 func (e *Engine) decideStuck(s *service, r *resource) {
 	p := r.policy()
+	if w := s.lastDependent(r); w != nil && !p.Optional && !r.spec.Schema.Transparent {
+		r.why = "waits until " + w.spec.Address.Local() + " is stopped"
+		return
+	}
 	if r.freed {
 		e.stop(s, r, "again, after what held it was killed")
 		return
