@@ -159,3 +159,51 @@ func (e *Engine) dropCalls(r *resource) {
 		c.call = nil
 	}
 }
+
+// adoptNext takes over what a reload brought, as far as that needs no call.
+func (e *Engine) adoptNext(s *service, r *resource) {
+	if r.next == nil || r.next == r.spec {
+		return
+	}
+	same := r.next.Digest == r.spec.Digest
+	if !same && (r.call != nil || !r.off()) {
+		return
+	}
+	if !same {
+		r.fresh = true
+		e.out = append(e.out, Forget{Resource: r.spec})
+		r.failures, r.attempts, r.usedUp = 0, nil, false
+		if r.state == Failed {
+			r.retryAt = e.now
+		}
+	}
+	r.spec, r.replace = r.next, false
+	r.keepOn(s)
+	s.relink()
+}
+
+// keepOn drops what a new spec says that the resource does not stand on. What is not
+// declared any more stays: it can't be stopped under what was started on it.
+func (r *resource) keepOn(s *service) {
+	kept := make([]spec.Address, 0, len(r.on))
+	for _, a := range r.on {
+		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
+			kept = append(kept, a)
+		}
+	}
+	r.on = kept
+}
+
+// standOn adds what came up under a resource that is up already: an edge that a
+// reload brought, or something optional. Its absence until now was no reason to
+// restart anything; its loss will be.
+func (r *resource) standOn(s *service) {
+	if r.state != Up && r.state != Starting || r.next != r.spec {
+		return
+	}
+	for _, a := range r.spec.After {
+		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
+			r.on = append(slices.Clip(r.on), a)
+		}
+	}
+}
