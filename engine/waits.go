@@ -30,6 +30,8 @@ func waitWords(a spec.Address, d *resource, alone bool) string {
 		return a.Local()
 	case waits:
 		return a.Local() + ", which waits itself"
+	case !alone && (d.state == Failed || d.state == Stuck):
+		return a.Local() + " (" + string(d.state) + ")"
 	case !alone:
 		return a.Local() + " (" + stateWords(d) + ")"
 	}
