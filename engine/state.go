@@ -20,7 +20,7 @@ type Engine struct {
 	cfg      Config
 	random   random
 	services map[string]*service
-	names    []string // the keys of services, sorted
+	list     []*service // of services, by name
 	intents  map[string]Intent
 	requirer map[string][]string // who requires the key
 	ops      map[uint64]*call
@@ -172,7 +172,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	switch to {
 	case Up:
 		fact.PID = r.pid
-		r.err, r.upSince, r.fresh = "", e.now, false
+		r.err, r.upSince, r.fresh, r.usedUp = "", e.now, false, false
 		r.retryAt, r.exit = time.Time{}, nil
 		r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
 	case Failed:
