@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -47,6 +48,7 @@ type Agent struct {
 	asks    chan func(*loop)
 	sets    *sets
 	intents *intentKeeper
+	lock    *os.File      // nil where the state directory can't hold one
 	done    chan struct{} // closed when the loop has ended
 }
 
@@ -60,8 +62,12 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("cannot make the folder for sockets: %w (set state.run in agent.hcl to a folder that this user may write)", err)
 		}
 	}
+	lock, err := lockState(o.Config.State.Dir, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	a := &Agent{
-		o: o, log: o.Log,
+		o: o, lock: lock, log: o.Log,
 		inbox: newInbox(),
 		asks:  make(chan func(*loop)),
 		done:  make(chan struct{}),
@@ -69,6 +75,25 @@ func New(o Options) (*Agent, error) {
 	a.sets = newSets(a)
 	a.intents = newIntentKeeper(o.Config.State.Dir, o.Log)
 	return a, nil
+}
+
+// lockState keeps a second agent off the state directory. A directory that takes no
+// file is no reason not to run.
+func lockState(dir string, log hclog.Logger) (*os.File, error) {
+	err := os.MkdirAll(dir, 0o755)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(filepath.Join(dir, "agent.lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	}
+	if err != nil {
+		log.Warn("cannot lock the state directory; the services run all the same", "error", err)
+		return nil, nil
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("cannot use the state directory %s: another agent uses it (%w)", dir, err)
+	}
+	return f, nil
 }
 
 // Run works until ctx ends.
@@ -81,6 +106,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	close(a.done)
 	stop()
 	helpers.Wait()
+	if a.lock != nil {
+		_ = a.lock.Close()
+	}
 	return err
 }
 

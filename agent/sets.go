@@ -322,6 +322,14 @@ func (a *Agent) Spec() SpecStatus {
 	return st
 }
 
+// Reread reads the services directory now, whether or not a change was told.
+func (a *Agent) Reread(ctx context.Context) {
+	_ = a.sets.ask(ctx, func(c context.Context) { // an agent that ends reads nothing
+		a.sets.lastDigest = ""
+		a.sets.read(c)
+	})
+}
+
 // Applied is what came of an Apply.
 type Applied struct {
 	Accepted bool // false: see Findings

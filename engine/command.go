@@ -12,13 +12,13 @@ import (
 // ErrRefused is in the chain of a refusal that is about state, not about spelling.
 var ErrRefused = errors.New("refused")
 
-// refusal is an ErrRefused in its own words.
-type refusal struct{ why string }
+// refusal is a whole sentence that is an ErrRefused.
+type refusal string
 
-func (r refusal) Error() string        { return r.why }
+func (r refusal) Error() string        { return string(r) }
 func (r refusal) Is(target error) bool { return target == ErrRefused }
 
-func refuse(format string, args ...any) error { return refusal{fmt.Sprintf(format, args...)} }
+func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
 
 // command takes in an operator's wish for all its services, or for none.
 func (e *Engine) command(c Command) {

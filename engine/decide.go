@@ -81,6 +81,9 @@ func (e *Engine) decideResource(s *service, r *resource) {
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}
 		r.why = r.wantWhy
+		if r.call.verb == VerbKill {
+			r.why = "what holds it is being killed"
+		}
 		return
 	}
 	if s.intent.Frozen != nil {
@@ -187,6 +190,7 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 	}
 	r.why = "not yet probed"
 	if r.err != "" {
+		r.why = "asked again after " + probeRetry.String()
 		if e.now.Before(r.probeAt) {
 			return
 		}
@@ -210,9 +214,10 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
 	case e.denied(s) != "" && !p.Standby:
-		return false, e.denied(s)
+		// Not having been told yet is no reason to stop what is adopted.
+		return s.epoch == 0 && s.denied == "" && r.state == Up, e.denied(s)
 	case s.intent.GivenUp != "" && !p.Standby:
-		return false, s.intent.GivenUp
+		return false, "given up"
 	case s.stopWished() && override != WishStarted:
 		return false, s.stopWhy()
 	case r.bounce:
@@ -223,10 +228,10 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "restarting with its new configuration"
 	}
 	r.wished = true
-	if r.state == Up || r.state == Starting {
+	if r.state == Up || r.state == Starting || r.state == Stopping {
 		for _, a := range r.on {
 			if d := s.byAddress[a]; d != nil && d.holdsBack() {
-				return false, "waits for " + waitWords(a, d)
+				return false, "waits for " + waitWords(a, d, true)
 			}
 		}
 	}
@@ -261,7 +266,7 @@ func (e *Engine) denied(s *service) string {
 		if s.denied != "" {
 			return s.denied
 		}
-		return "no placement on this node"
+		return "its placement is not known yet"
 	}
 	if !s.notAfter.IsZero() && !e.now.Before(s.notAfter) {
 		return "the permission to run here has ended"
@@ -303,24 +308,21 @@ func (e *Engine) decideStart(s *service, r *resource) {
 			return
 		}
 	}
-	var waits []string
+	var blocking []spec.Address
 	hopeless := false
 	for _, a := range p.After {
 		d := s.byAddress[a]
 		if d == nil || !d.settled() {
-			waits = append(waits, waitWords(a, d))
+			blocking = append(blocking, a)
 			hopeless = hopeless || d == nil || !d.comes()
 		}
 	}
-	if len(waits) > 0 {
-		if more := len(waits) - 3; more > 0 {
-			waits = append(waits[:3], fmt.Sprintf("%d more", more))
-		}
-		r.why, r.patient = "waits for "+strings.Join(waits, " and "), !hopeless
+	if len(blocking) > 0 {
+		r.why, r.patient = "waits for "+s.waitList(blocking), !hopeless
 		return
 	}
 	if missing := e.unmet(s); missing != "" {
-		r.why = missing
+		r.why, r.patient = missing, true
 		return
 	}
 	if r.again {
@@ -360,12 +362,30 @@ func (d *resource) comes() bool {
 	}
 }
 
-func waitWords(a spec.Address, d *resource) string {
+// namedWaits is how many of those that a resource waits for are named.
+const namedWaits = 3
+
+func (s *service) waitList(blocking []spec.Address) string {
+	var words []string
+	for i, a := range blocking {
+		if i == namedWaits {
+			words = append(words, fmt.Sprintf("%d more", len(blocking)-namedWaits))
+			break
+		}
+		words = append(words, waitWords(a, s.byAddress[a], len(blocking) == 1))
+	}
+	return strings.Join(words, " and ")
+}
+
+func waitWords(a spec.Address, d *resource, alone bool) string {
+	waits := d != nil && d.wished && (d.state == Up && strings.HasPrefix(d.wantWhy, "waits ") || d.state == Down && strings.HasPrefix(d.why, "waits "))
 	switch {
-	case d == nil:
+	case d == nil, waits && !alone:
 		return a.Local()
-	case d.state != Failed && d.state != Stuck && d.wished && strings.HasPrefix(d.why+d.wantWhy, "waits "):
+	case waits:
 		return a.Local() + ", which waits itself"
+	case !alone:
+		return a.Local() + " (" + stateWords(d) + ")"
 	}
 	return a.Local() + ", which is " + stateWords(d)
 }
@@ -418,8 +438,7 @@ func (e *Engine) decideUp(s *service, r *resource) {
 		if !e.now.Before(r.ready) {
 			e.fail(s, r, fmt.Sprintf("not ready within %s: %s", r.spec.Timeouts.Start, r.openChecks()), false)
 		}
-	case r.next != nil && r.next != r.spec:
-		// Only live fields differ: goal refuses everything else.
+	case r.next != nil && r.next != r.spec && r.next.Fixed == r.spec.Fixed:
 		r.call = e.do(s, r, nil, Do{Verb: VerbUpdate, Next: r.next, Timeout: r.next.Timeouts.Start})
 	case !e.now.Before(r.probeAt) && r.policy().Monitor:
 		e.look(s, r)
@@ -486,7 +505,10 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 	case r.unhealed():
 		r.why = "monitor = false: it is not healed"
 	case r.usedUp:
-		r.why = fmt.Sprintf("not restarted any more: %d restarts within %s used up", r.policy().Restart.Attempts, r.policy().Restart.Within)
+		r.why = "not restarted here any more"
+		if p := r.policy().Restart; p.Attempts != unlimitedRetries && len(r.attempts) >= p.Attempts {
+			r.why = fmt.Sprintf("not restarted any more: attempts used up (%d within %s)", p.Attempts, p.Within)
+		}
 	case e.now.Before(r.retryAt):
 		r.why = "retries after " + r.retryAt.Sub(r.since).String()
 		if a := r.policy().Restart.Attempts; a != unlimitedRetries {
@@ -550,7 +572,7 @@ func (e *Engine) giveUp(s *service) {
 			s.intent.GivenUp = "start rolled back: " + why
 		case spec.ResetNode:
 			s.intent.GivenUp = why
-			e.out = append(e.out, Reset{Why: string(r.spec.Address) + ": " + why})
+			e.out = append(e.out, Reset{Why: "service " + s.name + ": " + why})
 		default:
 			panic("internal error: no such on_failure: " + string(s.spec.OnFailure))
 		}

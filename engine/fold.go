@@ -49,7 +49,9 @@ func (e *Engine) foldState(s *service) InstanceState {
 		case Stuck:
 			n.stuck++
 		case Stopping:
-			n.stopping++
+			if !p.Optional || !r.wished { // what is optional comes and goes by itself
+				n.stopping++
+			}
 		case Unknown, Down, Starting, Up, Failed:
 		default:
 			panic("internal error: no such state: " + string(r.state))
@@ -58,12 +60,16 @@ func (e *Engine) foldState(s *service) InstanceState {
 			continue
 		}
 		n.required++
-		if r.wished {
-			n.wanted++
+		if r.wished && (r.state != Down || !r.want || r.patient) {
+			n.wanted++ // and not held up by what will not come
 		}
 		switch r.state {
 		case Unknown:
-			n.unknown++
+			if r.fresh {
+				n.down++
+			} else {
+				n.unknown++
+			}
 		case Down:
 			n.down++
 		case Starting:
@@ -185,11 +191,11 @@ func (e *Engine) whyNot(s *service, state InstanceState) string {
 	if d := e.denied(s); d != "" {
 		return d
 	}
-	if s.stopWished() {
+	if s.stopWished() && len(s.intent.Overrides) == 0 {
 		return s.stopWhy()
 	}
 	for _, r := range s.order {
-		if r.policy().Optional || r.state == Up {
+		if r.policy().Optional || r.policy().Disabled && r.off() || r.state == Up {
 			continue
 		}
 		if why := joinWhy(r.err, r.why); why != "" {

@@ -27,7 +27,7 @@ type judge struct {
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
 	steps   int
-	calls   int                      // starts, stops, updates and kills
+	calls   int // starts, stops, updates and kills
 }
 
 func newJudge(w *world) *judge {

@@ -83,7 +83,7 @@ func calls(actions []Action) (out []Do) {
 // likely is what a probe finds in a rehearsal: what is already known.
 func (e *Engine) likely(a spec.Address) Seen {
 	if s := e.services[a.Service()]; s != nil {
-		if r := s.byAddress[a]; r != nil && r.state == Up {
+		if r := s.byAddress[a]; r != nil && (r.state == Up || r.state == Stuck) {
 			return SeenUp
 		}
 	}

@@ -67,6 +67,9 @@ func (e *Engine) permit(ev Permission) {
 	if ev.Epoch != 0 && ev.Epoch < s.epoch {
 		panic(fmt.Sprintf("internal error: epoch of %s goes back from %d to %d", s.name, s.epoch, ev.Epoch))
 	}
+	if ev.Epoch == 0 && ev.Why == "" {
+		ev.Why = "no placement on this node"
+	}
 	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why {
 		return
 	}
@@ -150,6 +153,7 @@ func (e *Engine) seeLost(s *service, r *resource, st Status) {
 				message = "found down: " + lossMessage(st)
 			}
 			e.enter(s, r, Down, message)
+			r.again = st.Exit != nil // it ended while nobody looked: its next start is a restart
 			return
 		}
 		e.fail(s, r, lossMessage(st), false)

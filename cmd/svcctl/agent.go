@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -80,10 +82,11 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	if err != nil {
 		return err
 	}
-	return serveAgent(ctx, config, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
+	return serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
 }
 
-func serveAgent(ctx context.Context, config agent.Config, a *remoteAgent, feed *api.Feed, recorder *metrics.Recorder, log hclog.Logger) error {
+func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *metrics.Recorder, log hclog.Logger) error {
+	config := a.config
 	exposition := metrics.Handler(metricsSource{a}, recorder, version())
 	socket, err := api.Listen(filepath.Join(config.State.Run, "agent.sock"))
 	if err != nil {
@@ -107,11 +110,24 @@ func serveAgent(ctx context.Context, config agent.Config, a *remoteAgent, feed *
 	if scrape != nil {
 		servers.Go(func() { serveMetrics(serving, scrape, exposition, log) })
 	}
+	reread := make(chan os.Signal, 1)
+	signal.Notify(reread, syscall.SIGHUP) // what administrators send to make a daemon read its files again
+	servers.Go(func() {
+		for {
+			select {
+			case <-reread:
+				a.Reread(serving)
+			case <-serving.Done():
+				return
+			}
+		}
+	})
 	err = a.Run(ctx)
+	signal.Stop(reread)
 	feed.Close()
 	stop()
 	servers.Wait()
-	log.Info("agent ended; its services go on", "error", err)
+	log.Info("agent ended")
 	return err
 }
 

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/svcctl/svcctl/api"
+	"github.com/svcctl/svcctl/engine"
+)
+
+// ours is an agent on a directory of its own.
+type ours struct {
+	running
+	services string // its services directory
+	client   *api.Client
+	events   *api.Events
+}
+
+// hcl writes a service as one file of one app.
+func (s service) file() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "service %q {\n%s\n  app \"main\" {\n    command = [", s.name, s.more)
+	for i, a := range s.args {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", a)
+	}
+	b.WriteString("]\n")
+	if len(s.env) > 0 {
+		b.WriteString("    env = {\n")
+		for k, v := range s.env {
+			fmt.Fprintf(&b, "      %s = %q\n", k, v)
+		}
+		b.WriteString("    }\n")
+	}
+	b.WriteString(s.hcl + "\n  }\n}\n")
+	return b.String()
+}
+
+// replace writes a file and renames it over the one before, as editors and
+// configuration management do.
+func (o *ours) replace(s service) error {
+	path := filepath.Join(o.services, s.name+".hcl")
+	tmp := filepath.Join(o.dir, "new.hcl")
+	if err := os.WriteFile(tmp, []byte(s.file()), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// launch starts an agent on services and returns once its API answers.
+func launchOurs(binary, dir string, services []service) (*ours, error) {
+	o := &ours{running: running{name: us, dir: dir}, services: filepath.Join(dir, "services")}
+	if err := os.MkdirAll(o.services, 0o755); err != nil {
+		return nil, err
+	}
+	for _, s := range services {
+		if err := os.WriteFile(filepath.Join(o.services, s.name+".hcl"), []byte(s.file()), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.run(binary)
+}
+
+func (o *ours) run(binary string) error {
+	config := filepath.Join(o.dir, "agent.hcl")
+	text := "node { name = \"bench\" }\nservices { dir = \"services\" }\nstate {\n  dir = \"state\"\n  run = \"run\"\n}\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(o.dir, "agent.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "agent", "--config", config)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	o.start = time.Now()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the agent: %w", err)
+	}
+	o.process = cmd.Process
+	if o.client, err = api.Dial("unix://" + filepath.Join(o.dir, "run", "agent.sock")); err != nil {
+		return err
+	}
+	err = wait(10*time.Second, 2*time.Millisecond, "the agent's API", func() bool {
+		_, err := os.Stat(filepath.Join(o.dir, "run", "agent.sock"))
+		return err == nil
+	})
+	if err == nil {
+		o.events, err = o.client.Events(context.Background(), api.EventOptions{Follow: true})
+	}
+	if err != nil {
+		o.end()
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w; the agent says: %s", err, text[:min(len(text), 2000)])
+	}
+	return nil
+}
+
+// until reads events until one is as wanted.
+func (o *ours) until(within time.Duration, wanted func(api.Event) bool) (api.Event, error) {
+	limit := time.AfterFunc(within, o.events.Close)
+	defer limit.Stop()
+	for {
+		e, err := o.events.Next()
+		if err != nil && !api.Missed(err) {
+			return e, fmt.Errorf("the awaited event did not come within %s: %w", within, err)
+		}
+		if err == nil && wanted(e) {
+			return e, nil
+		}
+	}
+}
+
+// settled waits until every service is in a state.
+func (o *ours) settled(within time.Duration, services int, state engine.InstanceState) error {
+	last := ""
+	err := wait(within, 5*time.Millisecond, "every service "+string(state), func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		st, err := o.client.Status(ctx)
+		if err != nil {
+			last = err.Error()
+			return false
+		}
+		for _, s := range st.Services {
+			if s.State != state {
+				last = s.Name + " is " + string(s.State) + " " + s.Why
+				return false
+			}
+		}
+		last = fmt.Sprintf("%d services: %s", len(st.Services), st.Cluster.Spec.Message)
+		return len(st.Services) == services
+	})
+	if err != nil {
+		return fmt.Errorf("%w (%s)", err, last)
+	}
+	return nil
+}
+
+func (o *ours) command(verb engine.CommandVerb, names []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return o.client.Command(ctx, verb, api.CommandBody{Services: names})
+}
+
+// end stops every service, the agent and the keeper.
+func (o *ours) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if st, err := o.client.Status(ctx); err == nil {
+		names := make([]string, 0, len(st.Services))
+		for _, s := range st.Services {
+			names = append(names, s.FullName())
+		}
+		if err := o.command(engine.CommandStop, names); err == nil || errors.Is(err, api.ErrNoAgent) {
+			_ = o.settled(20*time.Second, len(names), engine.InstanceDown)
+		}
+	}
+	if o.events != nil {
+		o.events.Close()
+	}
+	o.client.Close()
+	left := family(o.process.Pid)
+	end(o.process, syscall.SIGTERM, 10*time.Second)
+	for _, pid := range left {
+		if pid != o.process.Pid && comm(pid) != "" {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // the keeper: nothing of it runs any more
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var benchLine = regexp.MustCompile(`(?m)^Benchmark\S+\s+\d+\s+([0-9.]+) ns/op`)
+
+// probes runs the benchmarks of the kinds that ask the kernel.
+func (b *bench) probes() {
+	for _, p := range []struct{ kind, bench string }{{"ip", "BenchmarkStatus$"}, {"mount", "BenchmarkProbe$"}} {
+		r := &row{section: "probes", what: "one " + p.kind + " probe", unit: "µs", target: "≤ 50", values: map[string]samples{},
+			note: "wall time of the package's own benchmark on a real kernel object, which bounds its CPU time"}
+		cmd := exec.Command("go", "test", "-run", "^$", "-bench", p.bench, "-count", "5", "-benchtime", "2000x", "./drivers/"+p.kind)
+		cmd.Dir = b.root
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			b.report.missing("probes, "+p.kind, fmt.Errorf("%w: %s", err, lastLine(out)))
+			continue
+		}
+		for _, m := range benchLine.FindAllStringSubmatch(string(out), -1) {
+			if ns, err := strconv.ParseFloat(m[1], 64); err == nil {
+				put(r, us, ns/1000)
+			}
+		}
+		if len(r.values[us]) == 0 {
+			b.report.missing("probes, "+p.kind, fmt.Errorf("its benchmark gave no figure (does it need root?): %s", lastLine(out)))
+			continue
+		}
+		r.below(50)
+		b.report.add(r)
+	}
+}
+
+func lastLine(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
