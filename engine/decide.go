@@ -166,8 +166,10 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
 	case e.denied(s) != "" && !p.Standby:
+		if s.epoch != 0 || s.denied != "" || r.state != Up {
+			return false, e.denied(s)
+		}
 		// Not having been told yet is no reason to stop what is adopted.
-		return s.epoch == 0 && s.denied == "" && r.state == Up, e.denied(s)
 	case s.intent.GivenUp != "" && !p.Standby:
 		return false, "given up"
 	case s.stopWished() && override != WishStarted:
