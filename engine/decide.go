@@ -24,6 +24,7 @@ func (e *Engine) decide(s *service) {
 			break
 		}
 	}
+	delete(e.dirty, s.name) // all that this decision touched, it has decided
 	e.forgetGone(s)
 	if e.services[s.name] != s {
 		return // it was purged
@@ -49,7 +50,11 @@ func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.
 func (e *Engine) pass(s *service) (changed bool) {
 	// Each behind all that it is after, whose goal it needs; what is not declared any
 	// more comes last, so a goal that changed asks for another pass.
+	s.leaving = nil
 	for _, r := range s.order {
+		if r.next == nil { // what came in its place must not start beside it
+			s.leaving = r
+		}
 		want := r.want
 		r.want, r.wantWhy = e.goal(s, r)
 		changed = changed || r.want != want
@@ -135,7 +140,7 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 		return
 	}
 	if r.fresh && r.untried {
-		if w := s.leaving(); w != nil {
+		if w := s.leaving; w != nil {
 			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
 			return
 		}
@@ -257,7 +262,7 @@ func frozenWhy(f *Freeze) string {
 func (e *Engine) decideStart(s *service, r *resource) {
 	p := r.policy()
 	if r.fresh {
-		if w := s.leaving(); w != nil {
+		if w := s.leaving; w != nil {
 			r.why, r.patient = "waits until "+w.spec.Address.Local()+", which is not declared any more, is stopped", true
 			return
 		}

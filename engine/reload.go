@@ -179,7 +179,6 @@ func (e *Engine) adoptNext(s *service, r *resource) {
 	}
 	r.spec, r.replace = r.next, false
 	r.keepOn(s)
-	s.relink()
 }
 
 // keepOn drops what a new spec says that the resource does not stand on. What is not

@@ -102,17 +102,6 @@ func (s *service) lastDependent(r *resource) *resource {
 	return nil
 }
 
-// leaving returns a resource that is to be stopped since it is not declared any
-// more: what came in its place must not start beside it.
-func (s *service) leaving() *resource {
-	for _, r := range s.order {
-		if r.next == nil {
-			return r
-		}
-	}
-	return nil
-}
-
 // stopsFirst names a service that requires this one and is on its way down too.
 func (e *Engine) stopsFirst(s *service) string {
 	for _, name := range e.requirer[s.name] {
