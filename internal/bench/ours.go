@@ -59,7 +59,7 @@ func (o *ours) replace(s service) error {
 
 // launch starts an agent on services and returns once its API answers.
 func launchOurs(binary, dir string, services []service) (*ours, error) {
-	o := &ours{running: running{name: us, dir: dir}, services: filepath.Join(dir, "services")}
+	o := &ours{running: running{name: us, dir: dir}, services: filepath.Join(dir, "etc", "services")}
 	if err := os.MkdirAll(o.services, 0o755); err != nil {
 		return nil, err
 	}
@@ -72,8 +72,9 @@ func launchOurs(binary, dir string, services []service) (*ours, error) {
 }
 
 func (o *ours) run(binary string) error {
-	config := filepath.Join(o.dir, "agent.hcl")
-	text := "node { name = \"bench\" }\nservices { dir = \"services\" }\nstate {\n  dir = \"state\"\n  run = \"run\"\n}\n"
+	// As on a host: what is written often lies apart from what is declared.
+	config := filepath.Join(o.dir, "etc", "agent.hcl")
+	text := "node { name = \"bench\" }\nservices { dir = \"services\" }\nstate {\n  dir = \"../state\"\n  run = \"../run\"\n}\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return err
 	}
