@@ -115,7 +115,8 @@ func (n *node) signal(s syscall.Signal) {
 	n.agent = nil
 }
 
-// tearDown stops every service by the front door, then ends what did not hear it.
+// tearDown stops every service by the front door, then ends what did not hear it. A
+// second call does nothing.
 func (n *node) tearDown() {
 	if n.t.Failed() {
 		if out, err := n.fetch("/v1/status"); err == nil {
