@@ -19,13 +19,12 @@ import (
 
 // thing is a resource whose behaviour a test chooses.
 type thing struct {
-	mu      sync.Mutex
-	up      bool
-	watch   func(drivers.Status)
-	start   func(ctx context.Context) error
-	calls   []string
-	running int
-	peak    *peak
+	mu    sync.Mutex
+	up    bool
+	watch func(drivers.Status)
+	start func(ctx context.Context) error
+	calls []string
+	peak  *peak
 }
 
 // peak counts how many starts run at once.

@@ -151,3 +151,31 @@ func BenchmarkSnapshotAfterOneChange(b *testing.B) {
 		}
 	})
 }
+
+// One service of a thousand independent apps comes with a reload, is probed, started
+// and up: the whole of it.
+func BenchmarkStartServiceOfThousand(b *testing.B) {
+	s := &spec.Service{Name: "big", Namespace: spec.DefaultNamespace, FullName: "big", Orchestrate: spec.Auto, OnFailure: spec.Relocate}
+	for i := range 1000 {
+		s.Resources = append(s.Resources, &spec.Resource{Address: spec.Address(fmt.Sprintf("big/app.a%04d", i)), Service: "big", Kind: "app",
+			Schema: storyKinds["app"], Monitor: true, Restart: spec.DefaultRestart})
+	}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	small := benchSpec(1)
+	both := benchSpec(1)
+	both.Services["big"], both.Names = s, append([]string{"big"}, both.Names...)
+	b.ReportAllocs()
+	for b.Loop() {
+		e := New(Config{Node: "n1", Seed: 1})
+		e.Step(now, Reload{Spec: small})
+		work := calls(e.Step(now, Reload{Spec: both}))
+		work = append(work, calls(e.Step(now, Permission{Service: "big", Epoch: 1}))...)
+		for len(work) > 0 {
+			d := work[0]
+			work = append(work[1:], calls(e.Step(now, Done{Op: d.Op, Status: Status{Seen: SeenDown}}))...)
+		}
+		if st := e.Snapshot(now).Service("big").State; st != InstanceUp {
+			b.Fatalf("it is %s", st)
+		}
+	}
+}

@@ -24,6 +24,7 @@ func (e *Engine) decide(s *service) {
 			break
 		}
 	}
+	delete(e.dirty, s.name) // all that this decision touched, it has decided
 	e.forgetGone(s)
 	if e.services[s.name] != s {
 		return // it was purged
@@ -49,7 +50,11 @@ func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.
 func (e *Engine) pass(s *service) (changed bool) {
 	// Each behind all that it is after, whose goal it needs; what is not declared any
 	// more comes last, so a goal that changed asks for another pass.
+	s.leaving = nil
 	for _, r := range s.order {
+		if r.next == nil { // what came in its place must not start beside it
+			s.leaving = r
+		}
 		want := r.want
 		r.want, r.wantWhy = e.goal(s, r)
 		changed = changed || r.want != want
@@ -117,54 +122,6 @@ func (e *Engine) decideResource(s *service, r *resource) {
 	}
 }
 
-// adoptNext takes over what a reload brought, as far as that needs no call.
-func (e *Engine) adoptNext(s *service, r *resource) {
-	if r.next == nil || r.next == r.spec {
-		return
-	}
-	same := r.next.Digest == r.spec.Digest
-	if !same && (r.call != nil || !r.off()) {
-		return
-	}
-	if !same {
-		r.fresh = true
-		e.out = append(e.out, Forget{Resource: r.spec})
-		r.failures, r.attempts, r.usedUp = 0, nil, false
-		if r.state == Failed {
-			r.retryAt = e.now
-		}
-	}
-	r.spec, r.replace = r.next, false
-	r.keepOn(s)
-	s.relink()
-}
-
-// keepOn drops what a new spec says that the resource does not stand on. What is not
-// declared any more stays: it can't be stopped under what was started on it.
-func (r *resource) keepOn(s *service) {
-	kept := make([]spec.Address, 0, len(r.on))
-	for _, a := range r.on {
-		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
-			kept = append(kept, a)
-		}
-	}
-	r.on = kept
-}
-
-// standOn adds what came up under a resource that is up already: an edge that a
-// reload brought, or something optional. Its absence until now was no reason to
-// restart anything; its loss will be.
-func (r *resource) standOn(s *service) {
-	if r.state != Up && r.state != Starting || r.next != r.spec {
-		return
-	}
-	for _, a := range r.spec.After {
-		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
-			r.on = append(slices.Clip(r.on), a)
-		}
-	}
-}
-
 // candidate tells whether the service may ever run on this node. Elsewhere not even
 // its standby resources are looked at: what differs from node to node has no value here.
 func (e *Engine) candidate(s *service) bool {
@@ -183,7 +140,7 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 		return
 	}
 	if r.fresh && r.untried {
-		if w := s.leaving(); w != nil {
+		if w := s.leaving; w != nil {
 			r.why = fmt.Sprintf("waits until %s, which is not declared any more, is stopped", w.spec.Address.Local())
 			return
 		}
@@ -214,8 +171,10 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
 	case e.denied(s) != "" && !p.Standby:
+		if s.epoch != 0 || s.denied != "" || r.state != Up {
+			return false, e.denied(s)
+		}
 		// Not having been told yet is no reason to stop what is adopted.
-		return s.epoch == 0 && s.denied == "" && r.state == Up, e.denied(s)
 	case s.intent.GivenUp != "" && !p.Standby:
 		return false, "given up"
 	case s.stopWished() && override != WishStarted:
@@ -303,7 +262,7 @@ func frozenWhy(f *Freeze) string {
 func (e *Engine) decideStart(s *service, r *resource) {
 	p := r.policy()
 	if r.fresh {
-		if w := s.leaving(); w != nil {
+		if w := s.leaving; w != nil {
 			r.why, r.patient = "waits until "+w.spec.Address.Local()+", which is not declared any more, is stopped", true
 			return
 		}
@@ -339,87 +298,6 @@ func (e *Engine) decideStart(s *service, r *resource) {
 	r.call = e.do(s, r, nil, Do{Verb: VerbStart, Timeout: p.Timeouts.Start})
 }
 
-// settled: what is after d need not wait for it any longer.
-func (d *resource) settled() bool {
-	return d.state == Up && d.want || d.policy().Optional && !d.comes()
-}
-
-// comes: d is on its way, or has not been tried.
-func (d *resource) comes() bool {
-	switch d.state {
-	case Starting, Stopping:
-		return true
-	case Unknown:
-		return !d.policy().Disabled || !d.untried
-	case Down:
-		return d.want && d.patient
-	case Up: // but to be stopped, and then perhaps to be started again
-		return !d.want
-	case Failed, Stuck:
-		return false
-	default:
-		panic("internal error: no such state: " + string(d.state))
-	}
-}
-
-// namedWaits is how many of those that a resource waits for are named.
-const namedWaits = 3
-
-func (s *service) waitList(blocking []spec.Address) string {
-	var words []string
-	for i, a := range blocking {
-		if i == namedWaits {
-			words = append(words, fmt.Sprintf("%d more", len(blocking)-namedWaits))
-			break
-		}
-		words = append(words, waitWords(a, s.byAddress[a], len(blocking) == 1))
-	}
-	return strings.Join(words, " and ")
-}
-
-func waitWords(a spec.Address, d *resource, alone bool) string {
-	waits := d != nil && d.wished && (d.state == Up && strings.HasPrefix(d.wantWhy, "waits ") || d.state == Down && strings.HasPrefix(d.why, "waits "))
-	switch {
-	case d == nil, waits && !alone:
-		return a.Local()
-	case waits:
-		return a.Local() + ", which waits itself"
-	case !alone:
-		return a.Local() + " (" + stateWords(d) + ")"
-	}
-	return a.Local() + ", which is " + stateWords(d)
-}
-
-func stateWords(d *resource) string {
-	switch {
-	case d.policy().Disabled:
-		return "disabled"
-	case d.next == nil:
-		return "not declared any more"
-	case d.err != "" && (d.state == Failed || d.state == Stuck):
-		return string(d.state) + " (" + d.err + ")"
-	case d.state == Up && !d.want && d.wished:
-		return d.wantWhy // restarting, and why
-	case d.state == Up && !d.want:
-		return "to be stopped"
-	}
-	return string(d.state)
-}
-
-// unmet names a service that must be up before this one starts.
-func (e *Engine) unmet(s *service) string {
-	for _, name := range s.spec.Requires {
-		other := e.services[name]
-		if other == nil {
-			return "waits for service " + name + ", which is not known here"
-		}
-		if !e.available(other) {
-			return "waits for service " + name + ", which is " + string(e.foldState(other))
-		}
-	}
-	return ""
-}
-
 func (e *Engine) decideUp(s *service, r *resource) {
 	switch {
 	case !r.want:
@@ -448,51 +326,6 @@ func (e *Engine) decideUp(s *service, r *resource) {
 func (e *Engine) stop(s *service, r *resource, why string) {
 	e.enter(s, r, Stopping, why)
 	r.call = e.do(s, r, nil, Do{Verb: VerbStop, Timeout: r.spec.Timeouts.Stop})
-}
-
-// lastDependent returns a resource that must be off before r may be stopped.
-func (s *service) lastDependent(r *resource) *resource {
-	for i := len(s.dependents[r.spec.Address]) - 1; i >= 0; i-- {
-		d := s.dependents[r.spec.Address][i]
-		if !d.off() && slices.Contains(d.on, r.spec.Address) {
-			return d
-		}
-	}
-	return nil
-}
-
-// leaving returns a resource that is to be stopped since it is not declared any
-// more: what came in its place must not start beside it.
-func (s *service) leaving() *resource {
-	for _, r := range s.order {
-		if r.next == nil {
-			return r
-		}
-	}
-	return nil
-}
-
-// stopsFirst names a service that requires this one and is on its way down too.
-func (e *Engine) stopsFirst(s *service) string {
-	for _, name := range e.requirer[s.name] {
-		d := e.services[name]
-		if d != nil && d != s && d.state != InstanceStuck && d.intent.Frozen == nil && e.stopping(d) {
-			return name
-		}
-	}
-	return ""
-}
-
-// stopping: the service as a whole is on its way down.
-func (e *Engine) stopping(s *service) bool {
-	denied := e.denied(s) != ""
-	if !denied && !s.purging && !s.stopWished() {
-		return false
-	}
-	return slices.ContainsFunc(s.order, func(r *resource) bool {
-		held := r.policy().Standby && !s.stopWished() || s.intent.Overrides[r.spec.Address] == WishStarted && !denied
-		return !r.off() && (s.purging || !held)
-	})
 }
 
 func (e *Engine) decideFailed(s *service, r *resource) {
@@ -528,12 +361,15 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 
 func (e *Engine) decideStuck(s *service, r *resource) {
 	p := r.policy()
-	if r.freed {
+	r.why = "it did not stop; looked at every " + stuckProbeEvery.String()
+	w := s.lastDependent(r)
+	switch {
+	case w != nil && !p.Optional && !r.spec.Schema.Transparent:
+		r.why = "waits until " + w.spec.Address.Local() + " is stopped"
+	case r.freed:
 		e.stop(s, r, "again, after what held it was killed")
 		return
-	}
-	r.why = "it did not stop; looked at every " + stuckProbeEvery.String()
-	if !r.killed && p.OnStuck != "wait" {
+	case !r.killed && p.OnStuck != "wait":
 		r.killed = true
 		if p.OnStuck == "reset" {
 			e.out = append(e.out, Reset{Why: fmt.Sprintf("%s did not stop: %s", r.spec.Address, r.err)})

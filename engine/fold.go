@@ -36,58 +36,19 @@ func (e *Engine) fold(s *service) {
 	}
 }
 
+// census counts the resources that a service's state depends on.
+type census struct {
+	required, up, standbyUp, failed, usedUp, starting, stopping, stuck, unknown, wanted int
+
+	fallen bool // a check of what is up is down
+}
+
 // foldState computes the instance's state from its resources.
 func (e *Engine) foldState(s *service) InstanceState {
-	var n struct{ required, up, standbyUp, down, failed, usedUp, starting, stopping, stuck, unknown, wanted int }
-	fallen := false
+	var n census
 	for _, r := range s.order {
-		p := r.policy()
-		if p.Disabled && r.off() {
-			continue
-		}
-		switch r.state {
-		case Stuck:
-			n.stuck++
-		case Stopping:
-			if !p.Optional || !r.wished { // what is optional comes and goes by itself
-				n.stopping++
-			}
-		case Unknown, Down, Starting, Up, Failed:
-		default:
-			panic("internal error: no such state: " + string(r.state))
-		}
-		if p.Optional {
-			continue
-		}
-		n.required++
-		if r.wished && (r.state != Down || !r.want || r.patient) {
-			n.wanted++ // and not held up by what will not come
-		}
-		switch r.state {
-		case Unknown:
-			if r.fresh {
-				n.down++
-			} else {
-				n.unknown++
-			}
-		case Down:
-			n.down++
-		case Starting:
-			n.starting++
-		case Failed:
-			n.failed++
-			if r.usedUp || r.unhealed() {
-				n.usedUp++
-			}
-		case Up:
-			n.up++
-			if p.Standby {
-				n.standbyUp++
-			}
-			fallen = fallen || r.checkDown()
-		case Stopping, Stuck:
-		default:
-			panic("internal error: no such state: " + string(r.state))
+		if !r.policy().Disabled || !r.off() {
+			n.count(r)
 		}
 	}
 	switch {
@@ -105,7 +66,7 @@ func (e *Engine) foldState(s *service) InstanceState {
 		return InstanceDegraded
 	case n.required == 0:
 		return e.foldOptional(s)
-	case n.up == n.required && fallen:
+	case n.up == n.required && n.fallen:
 		return InstanceDegraded
 	case n.up == n.required:
 		return InstanceUp
@@ -121,6 +82,39 @@ func (e *Engine) foldState(s *service) InstanceState {
 		return InstanceStarting
 	}
 	return InstanceDegraded
+}
+
+func (n *census) count(r *resource) {
+	p := r.policy()
+	one := func(yes bool) int {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	n.stuck += one(r.state == Stuck)
+	n.stopping += one(r.state == Stopping && (!p.Optional || !r.wished)) // what is optional comes and goes by itself
+	if p.Optional {
+		return
+	}
+	n.required++
+	n.wanted += one(r.wished && (r.state != Down || !r.want || r.patient)) // and not held up by what will not come
+	switch r.state {
+	case Unknown:
+		n.unknown += one(!r.fresh) // what a reload brought was not running unseen
+	case Starting:
+		n.starting++
+	case Failed:
+		n.failed++
+		n.usedUp += one(r.usedUp || r.unhealed())
+	case Up:
+		n.up++
+		n.standbyUp += one(p.Standby)
+		n.fallen = n.fallen || r.checkDown()
+	case Down, Stopping, Stuck:
+	default:
+		panic("internal error: no such state: " + string(r.state))
+	}
 }
 
 // foldOptional is for a service that has only optional resources, or none.
@@ -225,13 +219,21 @@ func joinWhy(err, why string) string {
 // Snapshot returns what the engine knows. Only what changed since the last one is
 // made anew.
 func (e *Engine) Snapshot(now time.Time) *Snapshot {
-	snap := &Snapshot{Time: now, Node: e.cfg.Node, Services: make([]*ServiceView, 0, len(e.names))}
-	for _, name := range e.names {
-		s := e.services[name]
+	snap := &Snapshot{Time: now, Node: e.cfg.Node, Services: make([]*ServiceView, 0, len(e.list))}
+	for _, s := range e.list {
 		if s.view == nil {
 			s.view = e.viewOf(s)
 		}
-		snap.Services = append(snap.Services, s.view)
+		v := s.view
+		if v.Frozen != nil && v.Frozen.expired(now) { // the tick that thaws it is still to come
+			thawed := *v
+			thawed.Frozen = nil
+			if thawed.Why == frozenWhy(v.Frozen) {
+				thawed.Why = ""
+			}
+			v = &thawed
+		}
+		snap.Services = append(snap.Services, v)
 	}
 	return snap
 }
@@ -266,9 +268,9 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 
 // Undeclared names the services that go on though no file declares them any more.
 func (e *Engine) Undeclared() (names []string) {
-	for _, name := range e.names {
-		if e.services[name].undeclared {
-			names = append(names, name)
+	for _, s := range e.list {
+		if s.undeclared {
+			names = append(names, s.name)
 		}
 	}
 	return names

@@ -18,6 +18,7 @@ type judge struct {
 	applied map[spec.Address]*spec.Resource // what was started, or changed to, last
 	started map[spec.Address][]spec.Address // what it stands on since it was started
 	remains map[spec.Address]bool           // Failed, and something is left of it
+	bounce  map[spec.Address]bool           // to be down once, for an operator's restart
 	permit  map[string]Permission
 	intent  map[string]Intent
 	spec    *spec.Spec               // in force
@@ -33,7 +34,7 @@ type judge struct {
 func newJudge(w *world) *judge {
 	return &judge{w: w, state: map[spec.Address]State{}, service: map[string]InstanceState{}, open: map[uint64]Do{},
 		calling: map[spec.Address]Do{}, applied: map[spec.Address]*spec.Resource{}, started: map[spec.Address][]spec.Address{},
-		remains: map[spec.Address]bool{}, permit: map[string]Permission{}, intent: map[string]Intent{},
+		remains: map[spec.Address]bool{}, bounce: map[spec.Address]bool{}, permit: map[string]Permission{}, intent: map[string]Intent{},
 		known: map[string]*spec.Service{}, purged: map[string]bool{}, spec: w.spec}
 }
 
@@ -60,6 +61,12 @@ func (j *judge) before(ev Event) {
 	case Observed:
 		if _, busy := j.calling[ev.Address]; !busy {
 			j.remains[ev.Address] = ev.Status.Seen != SeenDown
+		}
+	case Command:
+		for a := range j.state {
+			if ev.Verb == CommandRestart && a.Service() == ev.Services[0] {
+				j.bounce[a] = true
+			}
 		}
 	case Done:
 		j.done(ev)
@@ -165,6 +172,7 @@ func (j *judge) fact(f Fact) {
 		if State(f.To) == Down {
 			delete(j.started, f.Address)
 			delete(j.applied, f.Address)
+			delete(j.bounce, f.Address)
 		}
 	case FactService:
 		if f.To != "" {
@@ -266,7 +274,7 @@ func (j *judge) starts(d Do) {
 // stays: it is up, and nothing asks to stop it or what it stands on.
 func (j *judge) stays(a spec.Address) bool {
 	r := j.declared(a)
-	if r == nil || j.state[a] != Up || !j.wanted(r, true) || j.applied[a] != nil && j.applied[a].Fixed != r.Fixed {
+	if r == nil || j.bounce[a] || j.state[a] != Up || !j.wanted(r, true) || j.applied[a] != nil && j.applied[a].Fixed != r.Fixed {
 		return false
 	}
 	return !slices.ContainsFunc(j.started[a], func(b spec.Address) bool { return !j.stays(b) })

@@ -141,10 +141,9 @@ func (e *Engine) clone() (*Engine, []Do) {
 	}
 	c.relist()
 	var pending []Do
-	for _, name := range c.names {
-		s := c.services[name]
+	for _, s := range c.list {
 		for _, r := range s.order {
-			if old := e.services[name].byAddress[r.spec.Address]; old.call != nil {
+			if old := e.services[s.name].byAddress[r.spec.Address]; old.call != nil {
 				r.call = c.do(s, r, nil, Do{Verb: old.call.verb, Next: old.call.next})
 			}
 		}

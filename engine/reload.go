@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/svcctl/svcctl/spec"
 )
@@ -22,14 +23,17 @@ func (e *Engine) reload(ev Reload) {
 			added++
 			relist = true
 		case s.spec != next || s.undeclared:
+			relist = relist || !slices.Equal(s.spec.Requires, next.Requires)
 			e.change(s, next)
 			changed++
-			relist = true
 		}
 	}
-	for _, name := range e.names {
-		s := e.services[name]
-		if ev.Spec.Services[name] != nil || s.undeclared && (!ev.Prune || s.purging) {
+	known := e.list
+	if len(e.services) == len(ev.Spec.Names) {
+		known = nil // every one of them is declared
+	}
+	for _, s := range known {
+		if ev.Spec.Services[s.name] != nil || s.undeclared && (!ev.Prune || s.purging) {
 			continue
 		}
 		s.undeclared = true
@@ -48,15 +52,15 @@ func (e *Engine) reload(ev Reload) {
 
 // relist rebuilds what follows from the set of services.
 func (e *Engine) relist() {
-	e.names = e.names[:0]
+	e.list = e.list[:0]
 	e.requirer = make(map[string][]string)
 	for name, s := range e.services {
-		e.names = append(e.names, name)
+		e.list = append(e.list, s)
 		for _, r := range s.spec.Requires {
 			e.requirer[r] = append(e.requirer[r], name)
 		}
 	}
-	slices.Sort(e.names)
+	slices.SortFunc(e.list, func(a, b *service) int { return strings.Compare(a.name, b.name) })
 	for _, names := range e.requirer {
 		slices.Sort(names)
 	}
@@ -153,5 +157,52 @@ func (e *Engine) forgetGone(s *service) {
 func (e *Engine) dropCalls(r *resource) {
 	for _, c := range r.checks {
 		c.call = nil
+	}
+}
+
+// adoptNext takes over what a reload brought, as far as that needs no call.
+func (e *Engine) adoptNext(s *service, r *resource) {
+	if r.next == nil || r.next == r.spec {
+		return
+	}
+	same := r.next.Digest == r.spec.Digest
+	if !same && (r.call != nil || !r.off()) {
+		return
+	}
+	if !same {
+		r.fresh = true
+		e.out = append(e.out, Forget{Resource: r.spec})
+		r.failures, r.attempts, r.usedUp = 0, nil, false
+		if r.state == Failed {
+			r.retryAt = e.now
+		}
+	}
+	r.spec, r.replace = r.next, false
+	r.keepOn(s)
+}
+
+// keepOn drops what a new spec says that the resource does not stand on. What is not
+// declared any more stays: it can't be stopped under what was started on it.
+func (r *resource) keepOn(s *service) {
+	kept := make([]spec.Address, 0, len(r.on))
+	for _, a := range r.on {
+		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
+			kept = append(kept, a)
+		}
+	}
+	r.on = kept
+}
+
+// standOn adds what came up under a resource that is up already: an edge that a
+// reload brought, or something optional. Its absence until now was no reason to
+// restart anything; its loss will be.
+func (r *resource) standOn(s *service) {
+	if r.state != Up && r.state != Starting || r.next != r.spec {
+		return
+	}
+	for _, a := range r.spec.After {
+		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
+			r.on = append(slices.Clip(r.on), a)
+		}
 	}
 }

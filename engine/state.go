@@ -20,7 +20,7 @@ type Engine struct {
 	cfg      Config
 	random   random
 	services map[string]*service
-	names    []string // the keys of services, sorted
+	list     []*service // of services, by name
 	intents  map[string]Intent
 	requirer map[string][]string // who requires the key
 	ops      map[uint64]*call
@@ -55,6 +55,7 @@ type service struct {
 	byAddress  map[spec.Address]*resource
 	order      []*resource // each behind all that it is after
 	dependents map[spec.Address][]*resource
+	leaving    *resource     // not declared any more and not forgotten yet; of this pass
 	state      InstanceState // as last recorded
 	available  bool          // the same
 
@@ -172,7 +173,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	switch to {
 	case Up:
 		fact.PID = r.pid
-		r.err, r.upSince, r.fresh = "", e.now, false
+		r.err, r.upSince, r.fresh, r.usedUp = "", e.now, false, false
 		r.retryAt, r.exit = time.Time{}, nil
 		r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
 	case Failed:
@@ -266,12 +267,12 @@ func (s *service) relink() {
 // edges are all that the resource stands on, or may come to stand on.
 func (r *resource) edges() []spec.Address {
 	after := r.policy().After
-	if len(r.on) == 0 || slices.Equal(r.on, after) {
+	if r.spec == r.policy() && len(r.on) == 0 {
 		return after
 	}
-	both := slices.Concat(r.on, after)
-	slices.Sort(both)
-	return slices.Compact(both)
+	all := slices.Concat(r.on, r.spec.After, after)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // off: nothing is left of it that a stop must end.

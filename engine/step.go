@@ -322,7 +322,6 @@ func (e *Engine) updated(s *service, r *resource, to *spec.Resource, ev Done) {
 	}
 	r.spec = to // which may be older than what the spec says by now
 	r.keepOn(s)
-	s.relink()
 	e.record(Fact{Kind: FactNotice, Service: s.name, Address: r.spec.Address, Message: "changed while it runs"})
 	s.view = nil
 }
