@@ -316,6 +316,8 @@ func (e *Engine) decideUp(s *service, r *resource) {
 		if !e.now.Before(r.ready) {
 			e.fail(s, r, fmt.Sprintf("not ready within %s: %s", r.spec.Timeouts.Start, r.openChecks()), false)
 		}
+	case r.next != nil && r.next != r.spec && e.denied(s) != "" && !r.policy().Standby:
+		r.why = e.denied(s) // held as it is until the placement is known: no call without permission
 	case r.next != nil && r.next != r.spec && r.next.Fixed == r.spec.Fixed:
 		r.call = e.do(s, r, nil, Do{Verb: VerbUpdate, Next: r.next, Timeout: r.next.Timeouts.Start})
 	case !e.now.Before(r.probeAt) && r.policy().Monitor:
