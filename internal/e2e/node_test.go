@@ -115,7 +115,8 @@ func (n *node) signal(s syscall.Signal) {
 	n.agent = nil
 }
 
-// tearDown stops every service by the front door, then ends what did not hear it.
+// tearDown stops every service by the front door, then ends what did not hear it. A
+// second call does nothing.
 func (n *node) tearDown() {
 	if n.t.Failed() {
 		if out, err := n.fetch("/v1/status"); err == nil {
@@ -130,10 +131,9 @@ func (n *node) tearDown() {
 	}
 	if n.agent != nil {
 		n.run("thaw", "--all")
-		if out, code := n.run("stop", "--all", "--timeout", "30s"); code != 0 {
-			n.t.Logf("stop --all ends %d: %s", code, out)
-		}
-		n.run("purge", "--all", "--timeout", "10s")
+		_ = n.agent.Process.Kill() // it may have ended by itself
+		<-n.ended
+		n.start("--stop-on-exit")
 		n.signal(syscall.SIGTERM)
 	}
 	if n.t.Failed() {
@@ -258,14 +258,15 @@ func needs(t *testing.T, programs ...string) {
 
 // event is one line of `svcctl events --json`.
 type event struct {
-	ID      uint64 `json:"id"`
-	Kind    string `json:"kind"`
-	Service string `json:"service"`
-	Address string `json:"address"`
-	From    string `json:"from"`
-	To      string `json:"to"`
-	Message string `json:"message"`
-	PID     int    `json:"pid"`
+	ID      uint64    `json:"id"`
+	Time    time.Time `json:"time"`
+	Kind    string    `json:"kind"`
+	Service string    `json:"service"`
+	Address string    `json:"address"`
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Message string    `json:"message"`
+	PID     int       `json:"pid"`
 	Exit    *struct {
 		Code   int    `json:"code"`
 		Signal string `json:"signal"`

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -119,6 +120,11 @@ func TestAnAgentThatIsToStopOnExitStopsInOrderAndLeavesNothing(t *testing.T) {
 	for address, pid := range before {
 		if alive(pid) {
 			t.Errorf("%s is still process %d", address, pid)
+		}
+	}
+	for _, left := range residue() {
+		if strings.Contains(strings.ReplaceAll(left, `\x2d`, "-"), n.name+"/run") || strings.Contains(strings.ReplaceAll(left, `\x2d`, "-"), n.name+"-run") {
+			t.Errorf("it left %s", left)
 		}
 	}
 }

@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestAFrozenServiceIsLeftAloneUntilItIsThawed(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": chain("a", "1", "1", "1"), "b.hcl": chain("b", "1", "1", "1")})
+	n.start()
+	n.isUp("a", "b")
+	n.wants(0, "freeze", "a", "--reason", "moving the rack")
+	before := n.pids()
+	kill(t, before["a/app.beside"])
+	kill(t, before["b/app.beside"])
+	n.another(before, "b/app.beside") // time enough to heal
+	n.until("the loss is seen and not acted on", func(s *status) string {
+		r, v := s.resource("a/app.beside"), s.service("a")
+		if r.State != "failed" || v.Frozen == nil || !*v.Frozen || !strings.Contains(*v.Why, "frozen") {
+			return fmt.Sprintf("%s, %s", r.State, *v.Why)
+		}
+		return ""
+	})
+	if out := n.wants(0, "status", "a"); !strings.Contains(out, "moving the rack") {
+		t.Errorf("the status does not say why it is frozen: %s", out)
+	}
+	n.wants(5, "restart", "a")
+	n.same(before, "a/app.first", "a/app.second")
+
+	n.signal(syscall.SIGKILL) // a freeze outlives the agent
+	n.start()
+	n.until("it is frozen still", func(s *status) string {
+		if v := s.service("a"); v == nil || !*v.Frozen || s.resource("a/app.beside").State == "up" {
+			return fmt.Sprintf("%+v", v)
+		}
+		return ""
+	})
+	n.wants(0, "thaw", "a")
+	n.another(before, "a/app.beside")
+	n.same(before, "a/app.first", "a/app.second")
+}
+
+func TestPartsOfAServiceAreStoppedStartedAndRestartedAlone(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": chain("a", "1", "1", "1")})
+	n.start()
+	n.isUp("a")
+	before := n.pids()
+
+	n.wants(0, "stop", "a", "--resource", "app.second")
+	n.same(before, "a/app.first", "a/app.beside")
+	if r := n.resource("a/app.second"); r.State != "down" || alive(before["a/app.second"]) {
+		t.Errorf("app.second is %s, process %d", r.State, before["a/app.second"])
+	}
+	n.wants(0, "start", "a", "--resource", "app.second")
+	n.another(before, "a/app.second")
+	n.same(before, "a/app.first", "a/app.beside")
+
+	before = n.pids()
+	n.wants(0, "restart", "a", "--resource", "app.first")
+	n.another(before, "a/app.first", "a/app.second")
+	n.same(before, "a/app.beside")
+
+	n.wants(0, "stop", "a")
+	n.signal(syscall.SIGKILL) // that it is to be down outlives the agent
+	n.start()
+	n.until("it is down still", func(s *status) string {
+		if v := s.service("a"); v == nil || v.State != "down" {
+			return fmt.Sprintf("%+v", v)
+		}
+		return ""
+	})
+	n.wants(0, "start", "a")
+	n.isUp("a")
+}
+
+func TestCommandsAroundAStartAndAStopRunInTheirPlaces(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, nil)
+	diary := n.path("diary")
+	write := func(word string) string {
+		return fmt.Sprintf(`["/bin/sh", "-c", "echo %s >> %s"]`, word, diary)
+	}
+	n.write("a.hcl", fmt.Sprintf(`service "a" {
+  app "main" {
+    command = ["/bin/sh", "-c", "echo starts >> %[1]s; trap 'echo ends >> %[1]s; exit' TERM; echo READY=1 >> %[1]s.ready; while :; do sleep 1000 & wait; done"]
+    ready   = "check"
+    before_start = %[2]s
+    after_start  = %[3]s
+    before_stop  = %[4]s
+    after_stop   = %[5]s
+    check "exec" "ready" {
+      command = ["test", "-e", "%[1]s.ready"]
+      every   = "100ms"
+    }
+  }
+}
+`, diary, write("before_start"), write("after_start"), write("before_stop"), write("after_stop")))
+	n.start()
+	n.isUp("a")
+	n.wants(0, "stop", "a")
+	b, err := os.ReadFile(diary)
+	must(t, err)
+	if got, want := strings.Fields(string(b)), "[before_start starts after_start before_stop ends after_stop]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, not %s", got, want)
+	}
+}
+
+func TestEachExitCodeHasItsMeaning(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{
+		"a.hcl": chain("a", "1", "1", "1"),
+		"never.hcl": `service "never" {
+  orchestrate = "manual"
+  app "ready" {
+    command = ["sleep", "1000"]
+    ready   = "check"
+    check "exec" "no" {
+      command = ["false"]
+      every   = "200ms"
+    }
+  }
+}
+`,
+		"broken.hcl": `service "broken" {
+  orchestrate = "manual"
+  on_failure  = "stop"
+  app "main" {
+    command = ["false"]
+    restart {
+      attempts = 1
+      within   = "1m"
+      backoff  = "1ms"
+    }
+  }
+}
+`})
+	n.wants(4, "status")
+	n.wants(0, "validate", n.services)
+	n.start()
+	n.isUp("a")
+	n.wants(0, "status")
+	n.wants(0, "restart", "a")
+	n.wants(2, "start", "no-such-service")
+	n.wants(2, "status", "--no-such-flag")
+	n.wants(2, "stop")
+	n.wants(3, "start", "never", "--timeout", "1s")
+	n.wants(0, "stop", "never", "--timeout", "30s")
+	if out := n.wants(1, "start", "broken", "--timeout", "30s"); !strings.Contains(out, "exited with code 1") {
+		t.Errorf("it does not say why: %s", out)
+	}
+	n.wants(0, "freeze", "a")
+	n.wants(5, "stop", "a")
+	n.wants(0, "thaw", "a")
+	bad := n.set("bad", "service \"a\" {\n  app \"x\" {\n    comand = [\"true\"]\n  }\n}\n")
+	if out := n.wants(1, "validate", bad); !strings.Contains(out, "command") || !strings.Contains(out, "SV") {
+		t.Errorf("validate says: %s", out)
+	}
+	n.wants(1, "apply", bad)
+	n.wants(0, "plan")
+}
