@@ -284,7 +284,7 @@ func (j *judge) stays(a spec.Address) bool {
 func (j *judge) stand() {
 	for a, on := range j.started {
 		r := j.declared(a)
-		if was := j.applied[a]; r == nil || j.state[a] != Up && j.state[a] != Starting || was != nil && was.Digest != r.Digest {
+		if was := j.applied[a]; r == nil || j.state[a] != Up && j.state[a] != Starting || was == nil || was.Digest != r.Digest {
 			continue
 		}
 		for _, b := range r.After {
@@ -330,7 +330,7 @@ func (j *judge) untouched(d Do) {
 	a := d.Resource.Address
 	name := a.Service()
 	s, was := j.spec.Services[name], j.was.Services[name]
-	if s != nil && s == was && len(s.Requires) == 0 {
+	if s != nil && s == was && len(s.Requires) == 0 && !j.required(name) {
 		j.w.fail("%s of %s by a reload that did not touch %s", d.Verb, a, name)
 	}
 	if s == nil || was == nil || !j.wasUp[name] || s.Orchestrate != was.Orchestrate {
@@ -339,6 +339,18 @@ func (j *judge) untouched(d Do) {
 	if j.same(a) && j.state[a] == Up && d.Verb != VerbCheck {
 		j.w.fail("%s of %s by a reload that did not change it", d.Verb, a)
 	}
+}
+
+// required: another service may have to start behind this one, or stop before it.
+func (j *judge) required(name string) bool {
+	for _, set := range []map[string]*spec.Service{j.known, j.was.Services} {
+		for _, s := range set {
+			if slices.Contains(s.Requires, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // same: neither the resource nor what it is after was changed.
