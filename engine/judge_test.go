@@ -166,7 +166,12 @@ func (j *judge) fact(f Fact) {
 		seenMoves[move{State(f.From), State(f.To)}]++
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
 			if r := j.declared(f.Address); r != nil {
-				j.started[f.Address] = r.After
+				j.started[f.Address] = []spec.Address{}
+				for _, b := range r.After {
+					if !j.carries(f.Address, b) {
+						j.started[f.Address] = append(j.started[f.Address], b)
+					}
+				}
 			}
 		}
 		if State(f.To) == Down {
@@ -197,6 +202,9 @@ func (j *judge) forget(f Forget) {
 	}
 	delete(j.applied, a)
 	delete(j.started, a)
+	for b, on := range j.started { // it was off: nothing stands on it
+		j.started[b] = slices.DeleteFunc(slices.Clone(on), func(c spec.Address) bool { return c == a })
+	}
 	if j.declared(a) == nil {
 		delete(j.state, a)
 	}
@@ -269,6 +277,11 @@ func (j *judge) starts(d Do) {
 			j.started[a] = append(j.started[a], b)
 		}
 	}
+}
+
+// carries tells whether b stands on a, be it through others.
+func (j *judge) carries(a, b spec.Address) bool {
+	return a == b || slices.ContainsFunc(j.started[b], func(c spec.Address) bool { return j.carries(a, c) })
 }
 
 // stays: it is up, and nothing asks to stop it or what it stands on.
