@@ -21,14 +21,14 @@ func (e *Engine) fold(s *service) {
 	default:
 		panic("internal error: no such state: " + string(state))
 	}
-	available := e.available(s)
-	if state == s.state && available == s.available {
+	available, stopping := e.available(s), e.stopping(s)
+	if state == s.state && available == s.available && stopping == s.stopping {
 		return
 	}
 	if state != s.state {
 		e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(state), Message: s.why})
 	}
-	s.state, s.available = state, available
+	s.state, s.available, s.stopping = state, available, stopping
 	for _, name := range slices.Concat(s.spec.Requires, e.requirer[s.name]) {
 		if other := e.services[name]; other != nil && other != s {
 			e.touch(other)
