@@ -150,16 +150,6 @@ func (e *Engine) available(s *service) bool {
 	return some || !s.stopWished() && e.denied(s) == ""
 }
 
-// off: nothing of the service runs.
-func (s *service) off() bool {
-	for _, r := range s.order {
-		if !r.off() {
-			return false
-		}
-	}
-	return true
-}
-
 // whyNot is the first reason that keeps the service from being up.
 func (e *Engine) whyNot(s *service, state InstanceState) string {
 	frozen := ""
