@@ -82,8 +82,16 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	if err != nil {
 		return err
 	}
-	return serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
+	err = serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
+	if err == nil && o.stopOnExit {
+		last, cancel := context.WithTimeout(context.Background(), retireWithin)
+		defer cancel()
+		err = keep.Retire(last)
+	}
+	return err
 }
+
+const retireWithin = 5 * time.Second
 
 func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *metrics.Recorder, log hclog.Logger) error {
 	config := a.config
