@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/svcctl/svcctl/api"
@@ -111,4 +112,8 @@ func (b *bench) reloadMany(o *ours, s service, grown *row) error {
 	return nil
 }
 
-func isReload(e api.Event) bool { return e.Kind == engine.FactReload }
+// isReload waits for the agent's word that a revision is in force; the engine's own,
+// about what is different, comes before it.
+func isReload(e api.Event) bool {
+	return e.Kind == engine.FactReload && strings.HasPrefix(e.Message, "revision ")
+}
