@@ -49,7 +49,7 @@ bench-peers: ## the same with every peer that Debian has
 	$(MAKE) bench
 
 docs: ## regenerate what is generated
-	$(GO) test ./cmd/svcctl -run Generated -count=1 -args -update
+	$(GO) test ./cmd/svcctl ./internal/walls -run Generated -count=1 -args -update
 	$(GO) test ./engine -run Diagram -count=1 -args -update
 
 clean:

@@ -102,6 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.Background())
 	helpers.Go(func() { a.intents.run(background) })
 	helpers.Go(func() { a.sets.run(background) })
+	helpers.Go(func() { rest(background) })
 	err := newLoop(a).run(ctx)
 	close(a.done)
 	stop()

@@ -213,7 +213,7 @@ func (s *sets) read(ctx context.Context) {
 		}
 		s.lastDigest = set.Digest()
 		if sp == nil {
-			s.refuse(SpecInvalid, "the files have mistakes; revision "+s.currentWords()+" stays in force", findings)
+			s.refuse(SpecInvalid, "the files have mistakes", findings)
 			return
 		}
 		s.publish(ctx, sp, set, findings, dir, "directory "+dir, s.a.o.Config.Services.Prune, started)

@@ -92,6 +92,9 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{UnixListener: l, path: path}, nil
 }
 
+// Addr is where clients find the socket, not the name that it was made under.
+func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
 // Close ends listening and removes the socket.
 func (l *Listener) Close() error {
 	err := l.UnixListener.Close()

@@ -31,8 +31,8 @@ func benchService(name string, version int) *spec.Service {
 	return s
 }
 
-// running is an engine with n services, all up.
-func benchEngine(b *testing.B, n int) (*Engine, *spec.Spec, time.Time) {
+// benchEngine is an engine with n services, all up.
+func benchEngine(b testing.TB, n int) (*Engine, *spec.Spec, time.Time) {
 	e, now := New(Config{Node: "n1", Seed: 1, ProbeEvery: 24 * time.Hour}), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	sp := benchSpec(n)
 	work := calls(e.Step(now, Reload{Spec: sp}))
@@ -53,6 +53,23 @@ func benchEngine(b *testing.B, n int) (*Engine, *spec.Spec, time.Time) {
 		}
 	}
 	return e, sp, now
+}
+
+// Speed is for benchmarks; what a step allocates tells the same on any machine.
+func TestAStepAllocatesNoMoreAmongTenThousandServices(t *testing.T) {
+	cost := func(n int) float64 {
+		e, sp, now := benchEngine(t, n)
+		i := 0
+		return testing.AllocsPerRun(200, func() {
+			i++
+			now = now.Add(time.Second)
+			e.Step(now, Observed{Address: spec.Address(sp.Names[i%10] + "/app.main"), Status: Status{Seen: SeenUp, PID: i}})
+			e.Step(now, Tick{})
+		})
+	}
+	if few, many := cost(10), cost(10_000); many > few+2 {
+		t.Errorf("a step allocates %.0f times among 10 services and %.0f times among 10,000", few, many)
+	}
 }
 
 func eachSize(b *testing.B, f func(b *testing.B, e *Engine, sp *spec.Spec, now time.Time)) {

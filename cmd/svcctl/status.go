@@ -74,10 +74,13 @@ func (o *statusOptions) run(ctx context.Context) error {
 func (o *statusOptions) printCluster(s *api.Status) {
 	declared := &s.Cluster.Spec
 	if declared.State != api.SpecCurrent && declared.State != "" {
-		text := fmt.Sprintf("spec %s: %s; revision %d goes on", declared.State, declared.Message, declared.Revision)
+		text := fmt.Sprintf("spec %s: %s", declared.State, declared.Message)
+		if declared.Revision > 0 {
+			text += fmt.Sprintf("; revision %d goes on", declared.Revision)
+		}
 		fmt.Fprintln(o.out, o.paint(yellow, text))
 		for _, f := range declared.Findings {
-			fmt.Fprintln(o.out, "  "+strings.ReplaceAll(findingText(f), "\n", "\n  "))
+			fmt.Fprintln(o.out, "  "+strings.ReplaceAll(strings.TrimRight(findingText(f), "\n"), "\n", "\n  "))
 		}
 	}
 	if declared.Store != "" {

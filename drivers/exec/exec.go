@@ -57,7 +57,7 @@ func Register(r *drivers.Registry) {
 const (
 	// linger bounds the wait for a killed command. Only a process that sleeps in the
 	// kernel needs so long.
-	linger = 200 * time.Millisecond
+	linger = time.Second
 	// kept of the output, from its end, since the reason is in the last line.
 	kept = 4 << 10
 )

@@ -19,6 +19,7 @@ import (
 type ours struct {
 	running
 	services string // its services directory
+	keeper   int    // its pid
 	client   *api.Client
 	events   *api.Events
 }
@@ -58,7 +59,7 @@ func (o *ours) replace(s service) error {
 
 // launch starts an agent on services and returns once its API answers.
 func launchOurs(binary, dir string, services []service) (*ours, error) {
-	o := &ours{running: running{name: us, dir: dir}, services: filepath.Join(dir, "services")}
+	o := &ours{running: running{name: us, dir: dir}, services: filepath.Join(dir, "etc", "services")}
 	if err := os.MkdirAll(o.services, 0o755); err != nil {
 		return nil, err
 	}
@@ -71,8 +72,9 @@ func launchOurs(binary, dir string, services []service) (*ours, error) {
 }
 
 func (o *ours) run(binary string) error {
-	config := filepath.Join(o.dir, "agent.hcl")
-	text := "node { name = \"bench\" }\nservices { dir = \"services\" }\nstate {\n  dir = \"state\"\n  run = \"run\"\n}\n"
+	// As on a host: what is written often lies apart from what is declared.
+	config := filepath.Join(o.dir, "etc", "agent.hcl")
+	text := "node { name = \"bench\" }\nservices { dir = \"services\" }\nstate {\n  dir = \"../state\"\n  run = \"../run\"\n}\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -96,13 +98,17 @@ func (o *ours) run(binary string) error {
 		_, err := os.Stat(filepath.Join(o.dir, "run", "agent.sock"))
 		return err == nil
 	})
+	for _, pid := range family(o.process.Pid) {
+		if pid != o.process.Pid {
+			o.keeper = pid
+		}
+	}
 	if err == nil {
 		o.events, err = o.client.Events(context.Background(), api.EventOptions{Follow: true})
 	}
 	if err != nil {
 		o.end()
-		text, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("%w; the agent says: %s", err, text[:min(len(text), 2000)])
+		return fmt.Errorf("%w; the agent says: %s", err, o.lastWords())
 	}
 	return nil
 }
@@ -171,11 +177,30 @@ func (o *ours) end() {
 		o.events.Close()
 	}
 	o.client.Close()
-	left := family(o.process.Pid)
 	end(o.process, syscall.SIGTERM, 10*time.Second)
-	for _, pid := range left {
-		if pid != o.process.Pid && comm(pid) != "" {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // the keeper: nothing of it runs any more
-		}
+	if err := o.keeperEnds(); err != nil {
+		fmt.Println("  " + err.Error())
+		_ = syscall.Kill(o.keeper, syscall.SIGKILL)
 	}
+}
+
+// keeperEnds waits until the keeper has found that nobody needs it: its control
+// groups go with it.
+func (o *ours) keeperEnds() error {
+	if o.keeper == 0 {
+		return nil
+	}
+	return wait(20*time.Second, 50*time.Millisecond, "the end of the keeper, which nobody needs any more,", func() bool {
+		f := statOf(o.keeper)
+		return len(f) == 0 || f[0] == "Z"
+	})
+}
+
+// lastWords is the end of the agent's log, for an error.
+func (o *ours) lastWords() string {
+	text, err := os.ReadFile(filepath.Join(o.dir, "agent.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-3000):])
 }

@@ -51,6 +51,9 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 	if _, err := st.next(time.Second); err != nil {
 		return err
 	}
+	if _, err := o.until(time.Second, isReload); err != nil {
+		return err // that of the first revision
+	}
 	c := &census{name: sleeper}
 	before := c.pids()
 	time.Sleep(b.settle)
@@ -89,7 +92,7 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 func (b *bench) reloadMany(o *ours, s service, grown *row) error {
 	early := 0.0
 	for i := range b.reloads {
-		s.hcl = fmt.Sprintf("    kill_after = \"%ds\"", 10+i%2)
+		s.hcl = fmt.Sprintf("    kill_after = \"%ds\"", 10+i)
 		if err := o.replace(s); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (b *bench) thousandOurs(rows map[string]*row) {
 	put(rows["cold"], us, millis(time.Since(o.start)))
 }
 
-func (b *bench) commands(rows map[string]*row) error {
+func (b *bench) commands(rows map[string]*row) (err error) {
 	services, names := b.sleepers(`  orchestrate = "manual"`)
 	c := &census{name: sleeper}
 	o, err := launchOurs(b.svcctl, b.folder(us), services)
@@ -81,6 +81,11 @@ func (b *bench) commands(rows map[string]*row) error {
 		return err
 	}
 	defer o.end()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w; the agent says: %s", err, o.lastWords())
+		}
+	}()
 	if err := o.settled(30*time.Second, len(names), engine.InstanceDown); err != nil {
 		return err
 	}
