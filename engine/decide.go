@@ -48,8 +48,25 @@ func (f *Freeze) expired(now time.Time) bool { return !f.Until.IsZero() && !now.
 
 // pass decides once for every resource, and tells whether anything changed.
 func (e *Engine) pass(s *service) (changed bool) {
-	// Each behind all that it is after, whose goal it needs; what is not declared any
-	// more comes last, so a goal that changed asks for another pass.
+	// Each behind all that it is after, whose goal it needs; but what is not declared
+	// any more comes last, and may be stood on by what comes first.
+	for range 1 + len(s.order) {
+		if !e.goals(s) {
+			break
+		}
+		changed = true
+	}
+	for _, r := range s.order {
+		before := r.state
+		hadCall := r.call != nil
+		e.decideResource(s, r)
+		changed = changed || r.state != before || (r.call != nil) != hadCall
+	}
+	return changed
+}
+
+// goals computes what should be up, and tells whether any goal changed.
+func (e *Engine) goals(s *service) (changed bool) {
 	s.leaving = nil
 	for _, r := range s.order {
 		if r.next == nil { // what came in its place must not start beside it
@@ -58,12 +75,6 @@ func (e *Engine) pass(s *service) (changed bool) {
 		want := r.want
 		r.want, r.wantWhy = e.goal(s, r)
 		changed = changed || r.want != want
-	}
-	for _, r := range s.order {
-		before := r.state
-		hadCall := r.call != nil
-		e.decideResource(s, r)
-		changed = changed || r.state != before || (r.call != nil) != hadCall
 	}
 	return changed
 }
@@ -366,7 +377,7 @@ func (e *Engine) decideStuck(s *service, r *resource) {
 	r.why = "it did not stop; looked at every " + stuckProbeEvery.String()
 	w := s.lastDependent(r)
 	switch {
-	case w != nil && !p.Optional && !r.spec.Schema.Transparent:
+	case w != nil && !(r.want && (p.Optional || r.spec.Schema.Transparent)):
 		r.why = "waits until " + w.spec.Address.Local() + " is stopped"
 	case r.freed:
 		e.stop(s, r, "again, after what held it was killed")

@@ -21,14 +21,14 @@ func (e *Engine) fold(s *service) {
 	default:
 		panic("internal error: no such state: " + string(state))
 	}
-	available := e.available(s)
-	if state == s.state && available == s.available {
+	available, stopping := e.available(s), e.stopping(s)
+	if state == s.state && available == s.available && stopping == s.stopping {
 		return
 	}
 	if state != s.state {
 		e.record(Fact{Kind: FactService, Service: s.name, From: string(s.state), To: string(state), Message: s.why})
 	}
-	s.state, s.available = state, available
+	s.state, s.available, s.stopping = state, available, stopping
 	for _, name := range slices.Concat(s.spec.Requires, e.requirer[s.name]) {
 		if other := e.services[name]; other != nil && other != s {
 			e.touch(other)
@@ -148,16 +148,6 @@ func (e *Engine) available(s *service) bool {
 		}
 	}
 	return some || !s.stopWished() && e.denied(s) == ""
-}
-
-// off: nothing of the service runs.
-func (s *service) off() bool {
-	for _, r := range s.order {
-		if !r.off() {
-			return false
-		}
-	}
-	return true
 }
 
 // whyNot is the first reason that keeps the service from being up.

@@ -166,7 +166,12 @@ func (j *judge) fact(f Fact) {
 		seenMoves[move{State(f.From), State(f.To)}]++
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
 			if r := j.declared(f.Address); r != nil {
-				j.started[f.Address] = r.After
+				j.started[f.Address] = []spec.Address{}
+				for _, b := range r.After {
+					if !j.carries(f.Address, b) {
+						j.started[f.Address] = append(j.started[f.Address], b)
+					}
+				}
 			}
 		}
 		if State(f.To) == Down {
@@ -197,6 +202,9 @@ func (j *judge) forget(f Forget) {
 	}
 	delete(j.applied, a)
 	delete(j.started, a)
+	for b, on := range j.started { // it was off: nothing stands on it
+		j.started[b] = slices.DeleteFunc(slices.Clone(on), func(c spec.Address) bool { return c == a })
+	}
 	if j.declared(a) == nil {
 		delete(j.state, a)
 	}
@@ -271,6 +279,11 @@ func (j *judge) starts(d Do) {
 	}
 }
 
+// carries tells whether b stands on a, be it through others.
+func (j *judge) carries(a, b spec.Address) bool {
+	return a == b || slices.ContainsFunc(j.started[b], func(c spec.Address) bool { return j.carries(a, c) })
+}
+
 // stays: it is up, and nothing asks to stop it or what it stands on.
 func (j *judge) stays(a spec.Address) bool {
 	r := j.declared(a)
@@ -284,7 +297,7 @@ func (j *judge) stays(a spec.Address) bool {
 func (j *judge) stand() {
 	for a, on := range j.started {
 		r := j.declared(a)
-		if was := j.applied[a]; r == nil || j.state[a] != Up && j.state[a] != Starting || was != nil && was.Digest != r.Digest {
+		if was := j.applied[a]; r == nil || j.state[a] != Up && j.state[a] != Starting || was == nil || was.Digest != r.Digest {
 			continue
 		}
 		for _, b := range r.After {
@@ -330,7 +343,7 @@ func (j *judge) untouched(d Do) {
 	a := d.Resource.Address
 	name := a.Service()
 	s, was := j.spec.Services[name], j.was.Services[name]
-	if s != nil && s == was && len(s.Requires) == 0 {
+	if s != nil && s == was && len(s.Requires) == 0 && !j.required(name) {
 		j.w.fail("%s of %s by a reload that did not touch %s", d.Verb, a, name)
 	}
 	if s == nil || was == nil || !j.wasUp[name] || s.Orchestrate != was.Orchestrate {
@@ -339,6 +352,18 @@ func (j *judge) untouched(d Do) {
 	if j.same(a) && j.state[a] == Up && d.Verb != VerbCheck {
 		j.w.fail("%s of %s by a reload that did not change it", d.Verb, a)
 	}
+}
+
+// required: another service may have to start behind this one, or stop before it.
+func (j *judge) required(name string) bool {
+	for _, set := range []map[string]*spec.Service{j.known, j.was.Services} {
+		for _, s := range set {
+			if slices.Contains(s.Requires, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // same: neither the resource nor what it is after was changed.

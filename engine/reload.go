@@ -89,6 +89,11 @@ func (e *Engine) change(s *service, next *spec.Service) {
 		s.intent.GivenUp = "" // what was changed may be what was wrong
 		e.remember(s)
 	}
+	for _, name := range s.spec.Requires {
+		if other := e.services[name]; other != nil {
+			e.touch(other) // it may have waited for this one to stop first
+		}
+	}
 	s.spec, s.undeclared, s.purging = next, false, false
 	declared := make(map[spec.Address]bool, len(next.Resources))
 	for _, n := range next.Resources {

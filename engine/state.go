@@ -58,6 +58,7 @@ type service struct {
 	leaving    *resource     // not declared any more and not forgotten yet; of this pass
 	state      InstanceState // as last recorded
 	available  bool          // the same
+	stopping   bool          // the same
 
 	deadline time.Time // in Engine.due, or zero
 	index    int

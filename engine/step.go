@@ -133,10 +133,24 @@ func (e *Engine) foundUp(s *service, r *resource) {
 	if r.state == Unknown && !r.fresh && !r.policy().Standby {
 		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
 	}
-	if len(r.on) == 0 {
-		r.on = r.spec.After
+	for _, a := range r.spec.After {
+		// After edits that turned the graph round, what is found may already carry r.
+		if d := s.byAddress[a]; !slices.Contains(r.on, a) && (d == nil || !s.carries(r, d)) {
+			r.on = append(slices.Clip(r.on), a)
+		}
 	}
 	e.enter(s, r, Up, "found up")
+}
+
+// carries tells whether d stands on r, be it through others.
+func (s *service) carries(r, d *resource) bool {
+	if d == r {
+		return true
+	}
+	return slices.ContainsFunc(d.on, func(a spec.Address) bool {
+		under := s.byAddress[a]
+		return under != nil && s.carries(r, under)
+	})
 }
 
 func (e *Engine) seeLost(s *service, r *resource, st Status) {
