@@ -83,20 +83,24 @@ func runAgent(ctx context.Context, o agentOptions) error {
 		return err
 	}
 	err = serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
-	if err == nil && o.stopOnExit {
+	if o.stopOnExit {
 		last, cancel := context.WithTimeout(context.Background(), retireWithin)
 		defer cancel()
-		err = keep.Retire(last)
+		if left := keep.Retire(last); left != nil {
+			log.Warn("the keeper stays", "why", left)
+		}
 	}
 	return err
 }
 
+// retireWithin bounds the wait for the end of a keeper that holds nothing any more.
 const retireWithin = 5 * time.Second
 
 func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *metrics.Recorder, log hclog.Logger) error {
 	config := a.config
 	exposition := metrics.Handler(metricsSource{a}, recorder, version())
-	socket, err := api.Listen(filepath.Join(config.State.Run, "agent.sock"))
+	path := filepath.Join(config.State.Run, "agent.sock")
+	socket, err := api.Listen(path)
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,7 @@ func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *m
 			return errors.Join(fmt.Errorf("cannot serve metrics: %w (is metrics.listen in %s taken?)", err, config.Path), socket.Close())
 		}
 	}
-	log.Info("agent started", "node", config.Node.Name, "services", config.Services.Dir, "socket", socket.Addr().String(), "version", version())
+	log.Info("agent started", "node", config.Node.Name, "services", config.Services.Dir, "socket", path, "version", version())
 	serving, stop := context.WithCancel(context.Background())
 	var servers sync.WaitGroup
 	servers.Go(func() {
