@@ -157,7 +157,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 	node := l.agent.o.Config.Node.Name
 	switch {
 	case l.denied != "":
-		p.Why = l.denied
+		p.Why, p.Off = l.denied, true
 	case len(sv.Nodes) > 0 && !slices.Contains(sv.Nodes, node):
 		p.Why = fmt.Sprintf("this node, %s, is not among its nodes %v", node, sv.Nodes)
 	default:
@@ -169,7 +169,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 func (l *loop) stopAll() {
 	l.denied = "the agent ends and stops its services"
 	for name := range l.granted {
-		l.step(engine.Permission{Service: name, Why: l.denied})
+		l.step(engine.Permission{Service: name, Why: l.denied, Off: true})
 	}
 }
 
@@ -179,11 +179,7 @@ func (l *loop) stillOn() string {
 		for _, r := range s.Resources {
 			switch r.State {
 			case engine.Down, engine.Unknown:
-			case engine.Up, engine.Failed:
-				if !r.Standby {
-					return fmt.Sprintf("%s is %s", r.Address, r.State)
-				}
-			case engine.Starting, engine.Stopping, engine.Stuck:
+			case engine.Up, engine.Failed, engine.Starting, engine.Stopping, engine.Stuck:
 				return fmt.Sprintf("%s is %s", r.Address, r.State)
 			default:
 				panic("internal error: no such state: " + string(r.State))

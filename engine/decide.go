@@ -181,7 +181,7 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "disabled"
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
-	case e.denied(s) != "" && !p.Standby:
+	case e.denied(s) != "" && (!p.Standby || s.barred):
 		if s.epoch != 0 || s.denied != "" || r.state != Up {
 			return false, e.denied(s)
 		}

@@ -51,6 +51,7 @@ type service struct {
 	epoch      uint64
 	notAfter   time.Time
 	denied     string // why there is no permission
+	barred     bool   // not even what stands by may be on
 	reachedUp  bool   // since it was last down: a failure now is no failed start
 	byAddress  map[spec.Address]*resource
 	order      []*resource // each behind all that it is after

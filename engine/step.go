@@ -70,10 +70,10 @@ func (e *Engine) permit(ev Permission) {
 	if ev.Epoch == 0 && ev.Why == "" {
 		ev.Why = "no placement on this node"
 	}
-	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why {
+	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why && s.barred == ev.Off {
 		return
 	}
-	s.epoch, s.notAfter, s.denied = ev.Epoch, ev.NotAfter, ev.Why
+	s.epoch, s.notAfter, s.denied, s.barred = ev.Epoch, ev.NotAfter, ev.Why, ev.Off
 	e.touch(s)
 }
 

@@ -83,12 +83,14 @@ type (
 	}
 
 	// Permission says that this node may run a service under an epoch until NotAfter
-	// (zero: without end). Epoch 0 takes the permission back; Why tells people.
+	// (zero: without end). Epoch 0 takes the permission back; Why tells people. Off
+	// goes further: what stands by is stopped too.
 	Permission struct {
 		Service  string
 		Epoch    uint64
 		NotAfter time.Time
 		Why      string
+		Off      bool
 	}
 
 	// Observed comes from a watch: something changed, or may have.

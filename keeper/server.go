@@ -142,7 +142,7 @@ func claim(run string) (*net.UnixListener, func(), error) {
 	unix.Umask(old)
 	if err != nil {
 		lock.Close()
-		return nil, nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+		return nil, nil, fmt.Errorf("cannot listen on %s: %w (is the path shorter than 104 bytes, and its folder writable?)", path, err)
 	}
 	return l, func() { lock.Close() }, nil
 }
