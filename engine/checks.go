@@ -125,7 +125,7 @@ func (e *Engine) judge(s *service, r *resource, c *check, passed bool) {
 	c.state, c.since, c.streak = verdict, e.now, 0
 	e.touch(s)
 	if r.state == Starting && r.call == nil && r.openChecks() == "" {
-		e.becomeUp(s, r)
+		e.risen(s, r)
 	}
 }
 

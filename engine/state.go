@@ -214,7 +214,7 @@ func (e *Engine) do(s *service, r *resource, c *check, d Do) *call {
 	d.Epoch = s.epoch
 	d.Resource = r.spec
 	switch d.Verb {
-	case VerbStart, VerbUpdate:
+	case VerbStart, VerbReady, VerbUpdate:
 		if e.denied(s) == "" { // what stands by needs no permission
 			d.NotAfter = s.notAfter
 		}
