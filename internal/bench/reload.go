@@ -38,6 +38,7 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 	defer st.close()
 	services, _ := b.sleepers("")
 	services = services[1:]
+	c := newCensus()
 	changing := func(n int) service {
 		return service{name: "changing", args: []string{b.stamper}, env: map[string]string{"STAMP_TO": st.path, "STAMP_NAME": fmt.Sprint(n)}}
 	}
@@ -55,7 +56,6 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 	if _, err := o.until(time.Second, isReload); err != nil {
 		return err // that of the first revision
 	}
-	c := &census{name: sleeper}
 	before := c.pids()
 	time.Sleep(b.settle)
 	for i := range reloadSamples {
