@@ -145,6 +145,13 @@ func New(cfg Config) *Engine {
 	}
 }
 
+// nextProbe is the next turn of the safety net. Turns come at whole seconds: a
+// thousand resources wake an idle host once a second then, not thirty times.
+func (e *Engine) nextProbe() time.Time {
+	every := e.cfg.ProbeEvery
+	return e.now.Add(every + e.jitter(every/4)).Truncate(min(time.Second, every/20))
+}
+
 // jitter returns a duration in [0, limit).
 func (e *Engine) jitter(limit time.Duration) time.Duration {
 	if limit <= 0 {
@@ -178,7 +185,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 		fact.PID = r.pid
 		r.err, r.upSince, r.fresh, r.usedUp = "", e.now, false, false
 		r.retryAt, r.exit = time.Time{}, nil
-		r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
+		r.probeAt = e.nextProbe()
 	case Failed:
 		fact.Exit = r.exit
 		r.err, r.pid = message, 0

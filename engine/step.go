@@ -246,7 +246,7 @@ func (e *Engine) done(ev Done) {
 
 func (e *Engine) probed(s *service, r *resource, ev Done) {
 	e.touch(s)
-	r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
+	r.probeAt = e.nextProbe()
 	if r.state == Stuck {
 		r.probeAt = e.now.Add(stuckProbeEvery)
 	}
