@@ -344,9 +344,10 @@ type Applied struct {
 }
 
 // Apply makes files the revision in force, whatever the directory holds.
-func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (out Applied, err error) {
+func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (Applied, error) {
 	s := a.sets
-	err = s.ask(ctx, func(c context.Context) {
+	out := new(Applied) // no named result: where ctx ends, it is still written to
+	err := s.ask(ctx, func(c context.Context) {
 		set := contentFiles(files)
 		sp, findings := s.newLoader().Load(set)
 		out.Findings = findings
@@ -362,24 +363,40 @@ func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, 
 		s.lastDigest = "" // the directory may stand differently to it now
 		s.read(c)
 	})
-	return out, err
+	if err != nil {
+		return Applied{}, err
+	}
+	return *out, nil
+}
+
+// planned is what came of a Plan.
+type planned struct {
+	waves    []engine.Wave
+	findings spec.Findings
+	err      error
 }
 
 // Plan says what would be done if files were declared; nil: what the directory holds.
-func (a *Agent) Plan(ctx context.Context, files map[string][]byte) (waves []engine.Wave, findings spec.Findings, err error) {
+func (a *Agent) Plan(ctx context.Context, files map[string][]byte) ([]engine.Wave, spec.Findings, error) {
 	s := a.sets
-	asked := s.ask(ctx, func(c context.Context) {
-		var set fs.FS
-		if files != nil {
-			set = contentFiles(files)
-		} else if set, err = snapshotFS(c, s.a.o.Config.Services.Dir, defaultSetLimits, s.last); err != nil {
-			return
-		}
-		var sp *spec.Spec
-		if sp, findings = s.newLoader().Load(set); sp == nil {
-			return
-		}
-		waves, err = a.rehearse(c, sp, a.o.Config.Services.Prune)
-	})
-	return waves, findings, errors.Join(asked, err)
+	out := new(planned) // no named results: where ctx ends, they are still written to
+	if err := s.ask(ctx, func(c context.Context) { *out = s.plan(c, files) }); err != nil {
+		return nil, nil, err
+	}
+	return out.waves, out.findings, out.err
+}
+
+func (s *sets) plan(ctx context.Context, files map[string][]byte) (out planned) {
+	var set fs.FS
+	if files != nil {
+		set = contentFiles(files)
+	} else if set, out.err = snapshotFS(ctx, s.a.o.Config.Services.Dir, defaultSetLimits, s.last); out.err != nil {
+		return out
+	}
+	var sp *spec.Spec
+	if sp, out.findings = s.newLoader().Load(set); sp == nil {
+		return out
+	}
+	out.waves, out.err = s.a.rehearse(ctx, sp, s.a.o.Config.Services.Prune)
+	return out
 }

@@ -116,7 +116,8 @@ type check struct {
 	state  CheckState
 	since  time.Time
 	due    time.Time
-	streak int // results in a row against the verdict
+	asked  time.Time // when its last run began
+	streak int       // results in a row against the verdict
 	rosen  bool
 	err    string
 	call   *call

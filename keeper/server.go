@@ -195,12 +195,7 @@ func (s *server) live(signals <-chan os.Signal) {
 	for {
 		select {
 		case id := <-s.removals:
-			s.mu.Lock()
-			_, back := s.entries[id]
-			s.mu.Unlock()
-			if !back {
-				s.groups.remove(id)
-			}
+			s.discarded(id)
 			continue
 		case <-s.leave:
 			return
@@ -240,6 +235,7 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	} else {
 		next = s.idle - time.Since(s.idleSince)
 		needless = next <= 0
+		s.retired = s.retired || needless // who comes from here on must not start what dies with us
 	}
 	if next > 0 {
 		s.restAt = true
@@ -284,6 +280,15 @@ func (s *server) discard(id string) {
 	select {
 	case s.removals <- id:
 	default: // the last removal of all gets it
+	}
+}
+
+// discarded removes the groups of an id that did not come back.
+func (s *server) discarded(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, back := s.entries[id]; !back {
+		s.groups.remove(id) // under the lock: a start must not open what is then removed
 	}
 }
 
