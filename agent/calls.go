@@ -212,6 +212,14 @@ func (a *Agent) call(r *running) (st drivers.Status, err error) {
 		if err := r.handle.driver.Start(r.ctx); err != nil {
 			return st, err
 		}
+		if res.ReadyByChecks && len(res.Checks) > 0 {
+			return a.statusAfterStart(r) // its after_start comes behind the checks
+		}
+		if err := a.hook(r.ctx, res, "after_start", res.Hooks.AfterStart); err != nil {
+			return st, err
+		}
+		return a.statusAfterStart(r)
+	case engine.VerbReady:
 		if err := a.hook(r.ctx, res, "after_start", res.Hooks.AfterStart); err != nil {
 			return st, err
 		}

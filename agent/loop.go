@@ -21,6 +21,7 @@ type loop struct {
 	lanes   [2]lane // actions, checks
 	granted map[string]*spec.Service
 	denied  string                    // why no service may run here; "" else
+	begun   bool                      // the files were read once: all that there is is known
 	hung    map[spec.Address]*running // calls that do not come back: no other may begin
 	timer   *time.Timer
 	armed   time.Time
@@ -70,7 +71,7 @@ func (l *loop) run(ctx context.Context) error {
 		case <-end:
 			return fmt.Errorf("cannot stop every service within %s: %s", stopOnExitWithin, l.stillOn())
 		}
-		if ending == nil && l.stillOn() == "" {
+		if ending == nil && l.begun && l.stillOn() == "" {
 			return l.leave()
 		}
 		l.arm()
@@ -178,7 +179,11 @@ func (l *loop) stillOn() string {
 	for _, s := range l.engine.Snapshot(time.Now()).Services {
 		for _, r := range s.Resources {
 			switch r.State {
-			case engine.Down, engine.Unknown:
+			case engine.Down:
+			case engine.Unknown: // what was never asked of may be on
+				if !r.Disabled {
+					return fmt.Sprintf("%s is not yet probed", r.Address)
+				}
 			case engine.Up, engine.Failed, engine.Starting, engine.Stopping, engine.Stuck:
 				return fmt.Sprintf("%s is %s", r.Address, r.State)
 			default:

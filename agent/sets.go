@@ -84,6 +84,7 @@ func (s *sets) run(ctx context.Context) {
 		changes = w.Changes()
 	}
 	s.read(ctx)
+	_ = s.a.ask(ctx, func(l *loop) { l.begun = true })
 	mend := time.NewTicker(mendEvery)
 	defer mend.Stop()
 	settle := time.NewTimer(settleLook)
@@ -104,8 +105,10 @@ func (s *sets) run(ctx context.Context) {
 				s.read(ctx)
 			}
 			if s.store.Fault() != nil {
-				_ = s.store.Flush() // the fault is shown by status as long as it lasts
-				s.tell(func(*SpecStatus) {})
+				if s.store.Flush() == nil {
+					s.dropAside()
+				}
+				s.tell(func(*SpecStatus) {}) // the fault is shown as long as it lasts
 			}
 		case <-ctx.Done():
 			return
@@ -140,6 +143,7 @@ func (s *sets) resume(ctx context.Context) {
 		merged.Services[name] = sv
 	}
 	s.undeclared = numbers
+	s.recover()
 	current := s.store.Current()
 	if current == nil && len(kept) == 0 {
 		return
@@ -280,6 +284,7 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 		err = errors.Join(err, s.store.SetBase(dir, rev.Number))
 	}
 	s.storeResult(err)
+	s.keepAside(rev, dir, set, err)
 	s.enforce(ctx, sp, prune, before)
 	s.settle(ctx)
 	s.tell(func(st *SpecStatus) {

@@ -92,7 +92,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		return
 	}
 	if r.call != nil {
-		if r.call.verb == VerbStart && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
 			r.call.cancelled = true
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}

@@ -156,6 +156,7 @@ const (
 	VerbUpdate Verb = "update"
 	VerbKill   Verb = "kill"
 	VerbCheck  Verb = "check"
+	VerbReady  Verb = "ready" // the after_start command of a resource whose checks have risen
 )
 
 // Action is what must happen. Exactly the types of this file implement it.

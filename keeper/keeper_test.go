@@ -252,3 +252,24 @@ func TestStopEndsTheWholeTree(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatHadToBeKilledStartsAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	for i := range 3 {
+		first := w.shell("proof", `trap "" TERM; echo trapped; while :; do sleep 1; done`)
+		w.await("proof", "running", func(p Process) bool { return p.Phase == Running && p.PID == first.PID })
+		if err := w.Stop(w.ctx(), "proof", syscall.SIGKILL, 0); err != nil {
+			t.Fatal(err)
+		}
+		next := w.shell("proof", `echo living $PPID; sleep 1000`)
+		until(t, fmt.Sprintf("start %d after a kill says that it lives", i), func() bool {
+			return strings.Count(w.log("proof"), "living") == i+1
+		})
+		if p, err := w.Get(w.ctx(), "proof"); err != nil || p.Phase != Running || p.PID != next.PID {
+			t.Fatalf("after a kill and a start: %+v, %v", p, err)
+		}
+		if err := w.Stop(w.ctx(), "proof", syscall.SIGTERM, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type entry struct {
 	alive   bool
 	forking bool
 	grouped bool // tracked by a control group
+	spent   bool // cgroup.kill was written to its group
 	uid     uint32
 	limits  Limits
 	log     *logFile
@@ -31,6 +32,7 @@ type entry struct {
 	notify  *notifier
 	birth   *birth    // a start that is under way
 	stop    *stopping // a stop that is under way
+	told    bool      // a client was sent p as it is: its exit is known to somebody
 	idle    time.Time // since when nothing of it runs and its groups may be removed
 }
 
@@ -69,7 +71,7 @@ func (s *server) start(r *Request, reply func(Process, error)) {
 	e.birth, e.idle = b, time.Time{}
 	before, old, oldNotify := e.limits, e.stream, e.notify
 	e.stream, e.notify = nil, nil
-	log := s.logOf(e, r.Log)
+	log, spent := s.logOf(e, r.Log), e.spent
 	s.mu.Unlock()
 
 	if old != nil {
@@ -77,6 +79,9 @@ func (s *server) start(r *Request, reply func(Process, error)) {
 	}
 	if oldNotify != nil {
 		s.out.removeNotifier(oldNotify)
+	}
+	if spent {
+		s.renew(e)
 	}
 	if err := s.prepare(b, before, log); err != nil {
 		b.close()
@@ -104,6 +109,15 @@ func (s *server) mayStart(e *entry, r *Request) error {
 		return fmt.Errorf("cannot start %s: %d processes of its last run are still there (stop it first)", r.ID, e.p.Remains)
 	}
 	return nil
+}
+
+// renew removes the group of an entry, so that its start makes another: since Linux
+// 6.14 whatever starts directly in a group to which cgroup.kill was written is killed.
+func (s *server) renew(e *entry) {
+	removeTree(s.groups.dir(e.id))
+	s.mu.Lock()
+	e.spent = false
+	s.mu.Unlock()
 }
 
 func (s *server) logOf(e *entry, l Log) *logFile {
@@ -262,7 +276,7 @@ func (s *server) exited(e *entry, ws syscall.WaitStatus) {
 		s.emit(e)
 		return
 	}
-	e.alive = false
+	e.alive, e.told = false, false
 	e.p.Phase, e.p.Remains = Exited, len(left)
 	e.p.Exit = &Exit{Time: time.Now(), Asked: e.stop != nil}
 	if ws.Signaled() {
@@ -433,6 +447,9 @@ func (s *server) forget(id string) error {
 		return fmt.Errorf("cannot forget %s: it is running (stop it first)", id)
 	}
 	delete(s.entries, id)
+	if e.spent {
+		removeTree(s.groups.dir(id)) // the next entry of this name does not know
+	}
 	if e.notify != nil {
 		s.out.removeNotifier(e.notify)
 	}

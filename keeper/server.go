@@ -217,7 +217,7 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	s.restAt = false
 	needed := len(s.conns) > 0
 	for id, e := range s.entries {
-		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked {
+		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked && !e.told {
 			needed = true
 		}
 		if e.idle.IsZero() {
@@ -418,6 +418,7 @@ func (s *server) list(c *conn, seq uint64) {
 			_, e.p.Dropped = s.out.seen(e.stream, false)
 		}
 		all = append(all, e.p)
+		e.told = true
 	}
 	c.send(&frame{Seq: seq, Version: version, List: all})
 }
@@ -430,6 +431,7 @@ func (s *server) emit(e *entry) {
 	for c := range s.conns {
 		if c.hello {
 			c.send(&frame{Process: &e.p})
+			e.told = true
 		}
 	}
 }

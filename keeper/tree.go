@@ -182,6 +182,7 @@ func (s *server) kill(e *entry) {
 	if e.grouped {
 		dir := s.groups.dir(e.id)
 		if os.WriteFile(dir+"/cgroup.kill", []byte("1"), 0) == nil {
+			e.spent = true
 			return
 		}
 		// Before Linux 5.14: a frozen group can't fork away from the signal.
@@ -217,6 +218,10 @@ func endLeftovers(g *groups, name string, bound time.Duration) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		left := leftovers(g, name)
 		if len(left) == 0 {
+			if g.v2 != "" {
+				removeTree(g.v2) // what is born into a group that was killed so is killed too
+				return os.MkdirAll(g.v2, 0o755)
+			}
 			return nil
 		}
 		for _, pid := range left {
