@@ -47,6 +47,7 @@ type sets struct {
 	lastDigest spec.Digest // of the directory, as judged last
 	inForce    *spec.Spec
 	undeclared map[string]int // service → the number of the last revision that declared it
+	unsettled  unsettled      // what still goes by an older revision
 	status     atomic.Pointer[SpecStatus]
 }
 
@@ -86,8 +87,15 @@ func (s *sets) run(ctx context.Context) {
 	_ = s.a.ask(ctx, func(l *loop) { l.begun = true })
 	mend := time.NewTicker(mendEvery)
 	defer mend.Stop()
+	settle := time.NewTimer(settleLook)
+	defer settle.Stop()
 	for {
+		if s.unsettled.From > 0 {
+			settle.Reset(settleLook)
+		}
 		select {
+		case <-settle.C:
+			s.settle(ctx)
 		case <-changes:
 			s.read(ctx)
 		case f := <-s.asks:
@@ -148,12 +156,23 @@ func (s *sets) resume(ctx context.Context) {
 		maps.Copy(merged.Services, now.Services)
 	}
 	merged.Names = sortedNames(merged.Services)
+	var before *spec.Spec
+	if s.unsettled = s.readUnsettled(); now != nil {
+		before = s.before(merged, now, current.Number)
+	}
+	var undeclared []string
 	_ = s.a.ask(ctx, func(l *loop) {
-		l.reload(merged, false)
+		if before != nil {
+			l.reload(before, false)
+		}
+		undeclared = l.reload(merged, before != nil && s.a.o.Config.Services.Prune)
 		if now != nil && len(kept) > 0 {
-			l.reload(now, false) // so that the others are undeclared again
+			undeclared = l.reload(now, false) // so that the others are undeclared again
 		}
 	})
+	if before != nil {
+		s.keepUndeclared(undeclared, s.unsettled.From)
+	}
 	if now != nil {
 		s.inForce = now
 		s.tell(func(st *SpecStatus) { st.State, st.Message = SpecCurrent, "" })
@@ -259,6 +278,7 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 	if c := s.store.Current(); c != nil {
 		before = c.Number
 	}
+	s.unsettle(before)
 	rev, err := s.store.Put(set.Files(), by, time.Now())
 	if dir != "" {
 		err = errors.Join(err, s.store.SetBase(dir, rev.Number))
@@ -266,6 +286,7 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 	s.storeResult(err)
 	s.keepAside(rev, dir, set, err)
 	s.enforce(ctx, sp, prune, before)
+	s.settle(ctx)
 	s.tell(func(st *SpecStatus) {
 		st.State, st.Message, st.Findings, st.Loaded = SpecCurrent, "", findings, time.Now()
 	})
@@ -345,6 +366,9 @@ type Applied struct {
 
 // Apply makes files the revision in force, whatever the directory holds.
 func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (Applied, error) {
+	if err := checkNames(files); err != nil {
+		return Applied{}, err
+	}
 	s := a.sets
 	out := new(Applied) // no named result: where ctx ends, it is still written to
 	err := s.ask(ctx, func(c context.Context) {
@@ -378,6 +402,9 @@ type planned struct {
 
 // Plan says what would be done if files were declared; nil: what the directory holds.
 func (a *Agent) Plan(ctx context.Context, files map[string][]byte) ([]engine.Wave, spec.Findings, error) {
+	if err := checkNames(files); err != nil {
+		return nil, nil, err
+	}
 	s := a.sets
 	out := new(planned) // no named results: where ctx ends, they are still written to
 	if err := s.ask(ctx, func(c context.Context) { *out = s.plan(c, files) }); err != nil {

@@ -265,3 +265,17 @@ func (e *Engine) Undeclared() (names []string) {
 	}
 	return names
 }
+
+// Outdated lists, by name, the resources that still go by an older spec than the one in
+// force: they are to be stopped or changed.
+func (e *Engine) Outdated() (out []spec.Address) {
+	for _, s := range e.list {
+		for _, r := range s.order {
+			if !s.undeclared && (r.next == nil || r.next.Digest != r.spec.Digest) || s.purging {
+				out = append(out, r.spec.Address)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
