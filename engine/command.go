@@ -53,7 +53,7 @@ func (e *Engine) checkCommand(c Command) error {
 				return refuse("cannot %s %s here: %s", c.Verb, name, d)
 			}
 			if partial && len(s.selected(c)) == 0 {
-				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, strings.Join(slices.Concat(c.Resources, c.Tags), ", "))
+				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, c.part())
 			}
 		case CommandFreeze, CommandThaw, CommandClear:
 			if partial {
@@ -237,4 +237,13 @@ func (e *Engine) remember(s *service) {
 		kept.Overrides[a] = w
 	}
 	e.out = append(e.out, Remember{Service: s.name, Intent: &kept})
+}
+
+// part names what a command is limited to, as its message says it.
+func (c Command) part() string {
+	named := slices.Clone(c.Resources)
+	for _, t := range c.Tags {
+		named = append(named, "tagged "+t)
+	}
+	return strings.Join(named, ", ")
 }

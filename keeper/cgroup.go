@@ -253,6 +253,29 @@ func writeMemoryV1(dir, value string) error {
 	return nil
 }
 
+// memoryKills counts the processes that the kernel killed since the group of an id
+// reached its memory limit.
+func (g *groups) memoryKills(id string) int {
+	file := ""
+	switch {
+	case g.v2 != "" && g.ctl["memory"]:
+		file = filepath.Join(g.dir(id), "memory.events")
+	case g.v1["memory"] != "":
+		file = filepath.Join(g.v1["memory"], escape(id), "memory.oom_control")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			count, _ := strconv.Atoi(strings.TrimSpace(n))
+			return count
+		}
+	}
+	return 0
+}
+
 // enable hands the controllers of cgroup2 down to the groups of the ids.
 func (g *groups) enable() {
 	if g.v2 == "" {

@@ -47,6 +47,7 @@ type Exit struct {
 	Signal string    `json:"sig,omitempty"` // "SIGKILL", …
 	Time   time.Time `json:"at"`
 	Asked  bool      `json:"asked,omitempty"` // it ended during a Stop
+	Memory bool      `json:"mem,omitempty"`   // the kernel killed in its group, since the memory limit was reached
 }
 
 // Request is everything that the keeper needs to start a process. Nothing is

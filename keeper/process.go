@@ -27,6 +27,7 @@ type entry struct {
 	spent   bool // cgroup.kill was written to its group
 	uid     uint32
 	limits  Limits
+	ooms    int // kills at the memory limit when the run began
 	log     *logFile
 	stream  *stream
 	notify  *notifier
@@ -180,6 +181,9 @@ func (s *server) commit(b *birth) {
 	e.birth = nil
 	e.main, e.alive, e.forking, e.grouped = b.pid, true, r.Forking, s.groups.v2 != ""
 	e.limits, e.stream, e.notify = r.Limits, b.stream, b.notify
+	if r.Limits.Memory > 0 {
+		e.ooms = s.groups.memoryKills(e.id)
+	}
 	e.uid = s.uid
 	if r.Credential != nil {
 		e.uid = r.Credential.UID
@@ -286,6 +290,9 @@ func (s *server) exited(e *entry, ws syscall.WaitStatus) {
 		}
 	} else {
 		e.p.Exit.Code = ws.ExitStatus()
+	}
+	if e.limits.Memory > 0 {
+		e.p.Exit.Memory = s.groups.memoryKills(e.id) > e.ooms
 	}
 	if e.stream != nil {
 		s.out.drain(e.stream, s.scratch, len(left) == 0)

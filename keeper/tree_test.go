@@ -108,6 +108,9 @@ func TestMemoryLimitIsEnforced(t *testing.T) {
 		t.Skipf("this kernel gives no memory limit: %v", p.NotEnforced)
 	}
 	p = w.await("a", "exited", func(p Process) bool { return p.Phase == Exited && p.Remains == 0 })
+	if !p.Exit.Memory {
+		t.Errorf("the exit does not say that the memory limit was reached: %+v", p.Exit)
+	}
 	if strings.Contains(strings.Join(p.Last, " "), "209715200") {
 		t.Errorf("200 MiB went into 16 MiB: %+v", p)
 	}

@@ -73,8 +73,8 @@ func FuzzFormat(f *testing.F) {
 		if len(src) > 1<<14 {
 			return
 		}
-		once := Format(src)
-		if twice := Format(once); string(twice) != string(once) {
+		once, _ := Format(src)
+		if twice, _ := Format(once); string(twice) != string(once) {
 			t.Fatalf("once\n%s\ntwice\n%s", once, twice)
 		}
 	})

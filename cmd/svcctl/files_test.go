@@ -86,6 +86,22 @@ func TestFmtChangesTheLayoutAndKeepsTheMode(t *testing.T) {
 	}
 }
 
+func TestFmtRefusesWhatIsNoHCLAndFormatsTheRest(t *testing.T) {
+	dir := t.TempDir()
+	broken, good := filepath.Join(dir, "a.hcl"), filepath.Join(dir, "b.hcl")
+	write(t, broken, "service \"a\" {\n")
+	write(t, good, untidy)
+	for _, args := range [][]string{{"fmt", "--check", broken}, {"fmt", broken}, {"fmt", dir}} {
+		code, _, stderr := runLine(args...)
+		if code != exitFailed || !strings.Contains(stderr, "cannot format "+broken+": its syntax is broken") {
+			t.Errorf("%v: exit %d: %s", args, code, stderr)
+		}
+	}
+	if code, out, _ := runLine("fmt", "--check", good); code != exitDone {
+		t.Errorf("the file beside the broken one was not formatted: exit %d: %s", code, out)
+	}
+}
+
 func TestGraphsAreDrawn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "all.hcl")
 	write(t, file, declared)

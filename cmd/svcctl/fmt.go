@@ -41,15 +41,18 @@ func (p *program) fmtCommand() *cobra.Command {
 
 func (o *fmtOptions) run() error {
 	changed := false
+	var broken error
 	for _, p := range o.paths {
 		if p == "-" {
 			src, err := io.ReadAll(o.in)
 			if err != nil {
 				return fmt.Errorf("cannot read standard input: %w", err)
 			}
-			if _, err := o.out.Write(spec.Format(src)); err != nil {
+			c, err := o.stream(src)
+			if err != nil {
 				return err
 			}
+			changed = changed || c
 			continue
 		}
 		files, err := hclFiles(p)
@@ -59,15 +62,41 @@ func (o *fmtOptions) run() error {
 		for _, file := range files {
 			c, err := o.file(file)
 			if err != nil {
-				return err
+				broken = errors.Join(broken, err) // the others are formatted all the same
 			}
 			changed = changed || c
 		}
+	}
+	if broken != nil {
+		return broken
 	}
 	if changed && o.check {
 		return findings()
 	}
 	return nil
+}
+
+// stream formats standard input, with --check and --diff as it does a file.
+func (o *fmtOptions) stream(src []byte) (changed bool, err error) {
+	tidy, ok := spec.Format(src)
+	if !ok {
+		return false, unformatted("standard input")
+	}
+	changed = !bytes.Equal(src, tidy)
+	switch {
+	case o.diff && changed:
+		_, err = io.WriteString(o.out, diffLines("standard input", string(src), string(tidy)))
+	case o.diff:
+	case !o.check:
+		_, err = o.out.Write(tidy)
+	case changed:
+		_, err = fmt.Fprintln(o.out, "standard input")
+	}
+	return changed, err
+}
+
+func unformatted(name string) error {
+	return fmt.Errorf("cannot format %s: its syntax is broken (`svcctl validate` says where)", name)
 }
 
 // hclFiles returns p itself, or the *.hcl below a directory, dot names left out.
@@ -104,7 +133,10 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
-	tidy := spec.Format(src)
+	tidy, ok := spec.Format(src)
+	if !ok {
+		return false, unformatted(name)
+	}
 	if bytes.Equal(src, tidy) {
 		return false, nil
 	}

@@ -49,8 +49,8 @@ func (p *program) waitingCommands() []*cobra.Command {
 		f.BoolVar(&o.noWait, "no-wait", false, "return once the agent has accepted it")
 		f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait")
 		if verb != engine.CommandPurge {
-			f.StringSliceVar(&o.resources, "resource", nil, "only this resource (kind.name), may be repeated")
-			f.StringSliceVar(&o.tags, "tag", nil, "only resources with this tag, may be repeated")
+			f.StringArrayVar(&o.resources, "resource", nil, "only this resource (kind.name), may be repeated")
+			f.StringArrayVar(&o.tags, "tag", nil, "only resources with this tag, may be repeated")
 			_ = c.RegisterFlagCompletionFunc("resource", p.completeResources) // fails only for a flag that is not there
 		}
 		out = append(out, c)

@@ -270,6 +270,9 @@ func ended(p keeper.Process) string {
 	case p.Exit == nil:
 	case p.Exit.Signal != "":
 		how = "was ended by " + p.Exit.Signal
+		if p.Exit.Memory {
+			how += ", since its processes reached their memory limit"
+		}
 	default:
 		how = fmt.Sprintf("exited with code %d", p.Exit.Code)
 	}

@@ -79,6 +79,28 @@ func TestPartsOfAServiceAreStoppedStartedAndRestartedAlone(t *testing.T) {
 	n.isUp("a")
 }
 
+func TestOneInstanceOfForEachIsStoppedByItsAddress(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": `service "a" {
+  app "each" {
+    for_each = ["x", "y"]
+    command  = ["/bin/sleep", "1000"]
+  }
+}
+`})
+	n.start()
+	n.isUp("a")
+	before := n.pids()
+	n.wants(0, "stop", "a", "--resource", `app.each["x"]`)
+	n.same(before, `a/app.each["y"]`)
+	if r := n.resource(`a/app.each["x"]`); r.State != "down" {
+		t.Errorf("it is %s", r.State)
+	}
+	if out := n.wants(1, "stop", "a", "--tag", "front"); !strings.Contains(out, "it has no resource tagged front") {
+		t.Errorf("a tag that nothing has: %s", out)
+	}
+}
+
 func TestCommandsAroundAStartAndAStopRunInTheirPlaces(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, nil)
