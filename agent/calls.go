@@ -63,18 +63,26 @@ func (l *loop) begin(d engine.Do) {
 		l.agent.inbox.answer(engine.Done{Op: d.Op, Err: err})
 		return
 	}
-	timeout := d.Timeout
-	if !d.NotAfter.IsZero() {
-		timeout = min(timeout, time.Until(d.NotAfter))
-	}
-	r.ctx, r.cancel = context.WithTimeout(context.Background(), timeout)
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	lane := &l.lanes[r.lane]
 	if lane.running < lane.limit {
-		lane.running++
-		go l.agent.work(r)
+		lane.dispatch(l.agent, r)
 		return
 	}
 	lane.waiting = append(lane.waiting, r)
+}
+
+// dispatch lets a call run. Its time counts from here, not from when it was queued.
+func (lane *lane) dispatch(a *Agent, r *running) {
+	timeout := r.do.Timeout
+	if !r.do.NotAfter.IsZero() {
+		timeout = min(timeout, time.Until(r.do.NotAfter))
+	}
+	timed, stop := context.WithTimeout(r.ctx, timeout)
+	whole := r.cancel
+	r.ctx, r.cancel = timed, func() { stop(); whole() }
+	lane.running++
+	go a.work(r)
 }
 
 // finished takes a call off its lane and lets the next one go.
@@ -94,8 +102,7 @@ func (l *loop) finished(op uint64) {
 		next := lane.waiting[0]
 		lane.waiting = lane.waiting[1:]
 		if next.do.NotAfter.IsZero() || time.Now().Before(next.do.NotAfter) {
-			lane.running++
-			go l.agent.work(next)
+			lane.dispatch(l.agent, next)
 			continue
 		}
 		next.lane = -1
@@ -277,6 +284,8 @@ func observed(st drivers.Status) engine.Status {
 		out.Seen = engine.SeenUp
 	case drivers.Down, "":
 		out.Seen = engine.SeenDown
+	case drivers.Begun:
+		out.Seen = engine.SeenBegun
 	case drivers.Failed:
 		out.Seen = engine.SeenFailed
 	default:

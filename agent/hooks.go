@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,7 +36,7 @@ func (a *Agent) hook(ctx context.Context, res *spec.Resource, name string, argv 
 	runtime.LockOSThread() // the signal at our death is bound to the thread that starts it
 	err := cmd.Run()
 	runtime.UnlockOSThread()
-	if err != nil {
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // it ended well, and left a child behind that holds its output
 		message := fmt.Sprintf("cannot run %s %q: %v", name, strings.Join(argv, " "), err)
 		if last := out.last(); last != "" {
 			message += ": " + last

@@ -83,13 +83,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /v1/status", answer(s.status))
 	mux.HandleFunc("GET /v1/spec", answer(func(r *http.Request) (any, error) { return s.Agent.Spec(r.Context()) }))
-	mux.HandleFunc("GET /v1/plan", answer(func(r *http.Request) (any, error) { return s.Agent.Plan(r.Context(), nil) }))
+	mux.HandleFunc("GET /v1/plan", s.acts(0, func(r *http.Request) (any, error) { return s.Agent.Plan(r.Context(), nil) }))
 	mux.HandleFunc("POST /v1/plan", s.acts(maxApplyBody, s.plan))
 	mux.HandleFunc("POST /v1/apply", s.acts(maxApplyBody, s.apply))
 	mux.HandleFunc("POST /v1/services/{namespace}/{name}/{verb}", s.acts(maxCommandBody, s.command))
 	mux.HandleFunc("POST /v1/command", s.acts(maxCommandBody, s.commandMany))
 	mux.HandleFunc("GET /v1/events", s.stream(s.events))
-	mux.HandleFunc("GET /v1/logs", s.stream(s.logs))
+	mux.HandleFunc("GET /v1/logs", s.trusted(s.stream(s.logs))) // programs write secrets into their output
 	mux.HandleFunc("GET /health/{namespace}/{service}/{question}", s.health)
 	if s.Metrics != nil {
 		mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
@@ -123,13 +123,20 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 // acts is answer for those who may change something, with a body of limited size.
 func (s *Server) acts(limit int64, f func(*http.Request) (any, error)) http.HandlerFunc {
 	guarded := answer(f)
-	return func(w http.ResponseWriter, r *http.Request) {
-		if p := peerOf(r.Context()); !p.mayAct() {
-			writeProblem(w, problem(http.StatusForbidden, "%s may only read (become root, or the user that the agent runs as)", p.name()))
-			return
-		}
+	return s.trusted(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		guarded(w, r)
+	})
+}
+
+// trusted lets only root and the agent's own user pass.
+func (s *Server) trusted(f http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p := peerOf(r.Context()); !p.mayAct() {
+			writeProblem(w, problem(http.StatusForbidden, "%s may read the state only, not change it, nor read plans and logs (become root, or the user that the agent runs as)", p.name()))
+			return
+		}
+		f(w, r)
 	}
 }
 

@@ -45,6 +45,8 @@ func askAsGuest(socket string) int {
 	fmt.Printf("stop: forbidden=%v %v\n", IsProblem(err, http.StatusForbidden), err)
 	_, err = c.Apply(ctx, map[string][]byte{"a.hcl": []byte("")}, false)
 	fmt.Printf("apply: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
+	_, err = c.Logs(ctx, "orders/app.main", 10, false)
+	fmt.Printf("logs: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
 	return 0
 }
 
@@ -88,7 +90,7 @@ func TestAnotherUserMayOnlyRead(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"status: 2 services, <nil>", "stop: forbidden=true", "may only read", "apply: forbidden=true"} {
+	for _, want := range []string{"status: 2 services, <nil>", "stop: forbidden=true", "may read the state only", "apply: forbidden=true", "logs: forbidden=true"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("missing %q in:\n%s", want, out)
 		}

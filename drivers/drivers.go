@@ -17,6 +17,9 @@ type State string
 const (
 	Up   State = "up"
 	Down State = "down"
+	// Begun: it is on, but its start is not complete, as after an agent that ended while
+	// it waited. Another Start completes it, a Stop ends it.
+	Begun State = "begun"
 	// Failed: something is there that is not what was declared, or only a part of
 	// it: another device at the mount point, children of a dead process. It must be
 	// stopped before it can be started.

@@ -360,7 +360,7 @@ func (e *Engine) decideFailed(s *service, r *resource) {
 		if a := r.policy().Restart.Attempts; a != unlimitedRetries {
 			r.why += fmt.Sprintf(" (%d of %d)", len(r.attempts), a)
 		}
-	case r.clean:
+	case r.clean, r.begun:
 		e.decideStart(s, r)
 	default:
 		// What is optional or transparent holds up no dependents, so it waits for none.

@@ -97,6 +97,8 @@ type resource struct {
 	want     bool // should it be up: computed at each pass
 	wantWhy  string
 	wished   bool // wanted, though it may have to wait for what it is after
+	begun    bool // Failed, but on: a start completes it
+	adopted  bool // Up since before this agent: its checks have not said so yet
 	again    bool // its next start is a restart after a failure
 	err      string
 	why      string
@@ -208,6 +210,8 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	if to != Up && to != Starting {
 		e.restChecks(r)
 	}
+	r.begun = false
+	r.adopted = r.adopted && to == Up && r.state == Unknown
 	r.state, r.since, r.untried = to, e.now, false
 	e.record(fact)
 	e.touch(s)

@@ -120,6 +120,8 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 		default:
 			panic("internal error: no such state: " + string(r.state))
 		}
+	case SeenBegun:
+		e.seeBegun(s, r, st)
 	case SeenDown, SeenFailed:
 		e.seeLost(s, r, st)
 	default:
@@ -139,7 +141,20 @@ func (e *Engine) foundUp(s *service, r *resource) {
 			r.on = append(slices.Clip(r.on), a)
 		}
 	}
+	r.adopted = r.state == Unknown
 	e.enter(s, r, Up, "found up")
+}
+
+// seeBegun: an agent before this one started it and did not see the start complete.
+func (e *Engine) seeBegun(s *service, r *resource, st Status) {
+	switch r.state {
+	case Unknown, Down, Failed:
+		e.enter(s, r, Failed, "its start is not complete")
+		r.pid, r.clean, r.begun, r.retryAt = st.PID, false, true, e.now
+	case Up, Starting, Stopping, Stuck:
+	default:
+		panic("internal error: no such state: " + string(r.state))
+	}
 }
 
 // carries tells whether d stands on r, be it through others.

@@ -50,6 +50,7 @@ type Seen string
 const (
 	SeenUp     Seen = "up"
 	SeenDown   Seen = "down"
+	SeenBegun  Seen = "begun"  // it is on, but its start is not complete: another Start completes it
 	SeenFailed Seen = "failed" // something is there that must be stopped before a start
 )
 

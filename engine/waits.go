@@ -46,6 +46,8 @@ func stateWords(d *resource) string {
 		return "not declared any more"
 	case d.err != "" && (d.state == Failed || d.state == Stuck):
 		return string(d.state) + " (" + d.err + ")"
+	case d.state == Up && d.want && d.unproven():
+		return "up, but its checks have not said so yet"
 	case d.state == Up && !d.want && d.wished:
 		return d.wantWhy // restarting, and why
 	case d.state == Up && !d.want:
@@ -54,9 +56,15 @@ func stateWords(d *resource) string {
 	return string(d.state)
 }
 
+// unproven: d was up before this agent, and the checks that say when its start is
+// complete have not been asked yet.
+func (d *resource) unproven() bool {
+	return d.adopted && d.spec.ReadyByChecks && slices.ContainsFunc(d.checks, func(c *check) bool { return c.state == CheckUnknown })
+}
+
 // settled: what is after d need not wait for it any longer.
 func (d *resource) settled() bool {
-	return d.state == Up && d.want || d.policy().Optional && !d.comes()
+	return d.state == Up && d.want && !d.unproven() || d.policy().Optional && !d.comes()
 }
 
 // comes: d is on its way, or has not been tried.

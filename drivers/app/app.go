@@ -244,6 +244,9 @@ func (a *app) status(p keeper.Process) drivers.Status {
 	switch p.Phase {
 	case keeper.Running:
 		st.State, st.Detail = drivers.Up, p.Text
+		if !p.Ready {
+			st.State, st.Detail = drivers.Begun, "has not said READY=1 yet"
+		}
 		if p.Digest != a.digest(a.cfg()) {
 			st.State, st.Detail = drivers.Failed, "runs with another configuration"
 		}

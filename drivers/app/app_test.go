@@ -271,6 +271,9 @@ func TestReadinessByNotifyIsAwaited(t *testing.T) {
 	if err := d.Start(ctx); err == nil || !strings.Contains(err.Error(), "READY=1") {
 		t.Errorf("start of one that says nothing: %v", err)
 	}
+	if st := h.status(h.open(c)); st.State != drivers.Begun || st.PID == 0 {
+		t.Errorf("the next agent sees %+v, want begun: it must not be believed ready", st)
+	}
 	if err := d.Stop(h.ctx()); err != nil {
 		t.Fatal(err)
 	}
