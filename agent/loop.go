@@ -20,6 +20,7 @@ type loop struct {
 	calls   map[uint64]*running
 	lanes   [2]lane // actions, checks
 	granted map[string]*spec.Service
+	heard   bool                      // what is declared was read once, or could not be
 	denied  string                    // why no service may run here; "" else
 	hung    map[spec.Address]*running // calls that do not come back: no other may begin
 	timer   *time.Timer
@@ -70,7 +71,7 @@ func (l *loop) run(ctx context.Context) error {
 		case <-end:
 			return fmt.Errorf("cannot stop every service within %s: %s", stopOnExitWithin, l.stillOn())
 		}
-		if ending == nil && l.stillOn() == "" {
+		if ending == nil && l.heard && l.stillOn() == "" {
 			return l.leave()
 		}
 		l.arm()
@@ -178,7 +179,11 @@ func (l *loop) stillOn() string {
 	for _, s := range l.engine.Snapshot(time.Now()).Services {
 		for _, r := range s.Resources {
 			switch r.State {
-			case engine.Down, engine.Unknown:
+			case engine.Down:
+			case engine.Unknown:
+				if !r.Disabled { // it may run since an earlier agent
+					return fmt.Sprintf("%s is %s", r.Address, r.State)
+				}
 			case engine.Up, engine.Failed:
 				if !r.Standby {
 					return fmt.Sprintf("%s is %s", r.Address, r.State)

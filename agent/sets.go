@@ -83,6 +83,7 @@ func (s *sets) run(ctx context.Context) {
 		changes = w.Changes()
 	}
 	s.read(ctx)
+	_ = s.a.ask(ctx, func(l *loop) { l.heard = true }) // fails only when there is no loop any more
 	mend := time.NewTicker(mendEvery)
 	defer mend.Stop()
 	for {

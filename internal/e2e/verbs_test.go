@@ -208,3 +208,24 @@ func TestTheLossOfWhatIsNotMonitoredIsShownAndNotHealed(t *testing.T) {
 		t.Errorf("the status does not say that it is not healed: %s", out)
 	}
 }
+
+func TestAnAgentThatStopsOnExitStopsWhatAnEarlierOneLeft(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": chain("a", "1", "1", "1")})
+	n.start()
+	n.isUp("a")
+	before := n.pids()
+	for range 5 { // it is told to end before it knows of anything: that is a race
+		n.signal(syscall.SIGKILL)
+		n.start("--stop-on-exit")
+		n.signal(syscall.SIGTERM)
+		for address, pid := range before {
+			if alive(pid) {
+				t.Fatalf("%s outlived an agent that stops on exit", address)
+			}
+		}
+		n.start()
+		n.isUp("a")
+		before = n.pids()
+	}
+}
