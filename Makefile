@@ -50,7 +50,7 @@ bench-peers: ## the same with every peer that Debian has
 
 docs: ## regenerate what is generated
 	$(GO) test ./cmd/svcctl ./internal/walls -run Generated -count=1 -args -update
-	$(GO) test ./engine -run Diagram -count=1 -args -update
+	$(GO) test ./engine -run Worlds -count=1 -args -update
 
 clean:
 	rm -rf bin

@@ -40,6 +40,7 @@ type running struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	answered atomic.Bool
+	returned bool // after it was given up; the loop's
 }
 
 // begin opens what the call needs and starts it, or queues it.
@@ -155,20 +156,24 @@ func (a *Agent) abandon(r *running) {
 		return
 	}
 	go func() {
-		_ = a.ask(context.Background(), func(l *loop) {
-			if r.do.Verb != engine.VerbCheck {
-				l.hung[r.do.Resource.Address] = r
-			}
-		})
+		_ = a.ask(context.Background(), func(l *loop) { l.bar(r) })
 		err := fmt.Errorf("cannot %s: the call hangs in the kernel, %s past its timeout", r.do.Verb, hungAfter)
 		a.observeCall(r, time.Since(deadlineOf(r.ctx))+r.do.Timeout, drivers.Status{}, err)
 		a.inbox.answer(engine.Done{Op: r.do.Op, Err: err})
 	}()
 }
 
+// bar keeps other calls off the resource of one that hangs.
+func (l *loop) bar(r *running) {
+	if r.do.Verb != engine.VerbCheck && !r.returned { // it may return while it is given up
+		l.hung[r.do.Resource.Address] = r
+	}
+}
+
 // returned lets calls on the resource begin again after one that hung came back.
 func (a *Agent) returned(r *running) {
 	_ = a.ask(context.Background(), func(l *loop) {
+		r.returned = true
 		if l.hung[r.do.Resource.Address] == r {
 			delete(l.hung, r.do.Resource.Address)
 		}
@@ -207,6 +212,14 @@ func (a *Agent) call(r *running) (st drivers.Status, err error) {
 		if err := r.handle.driver.Start(r.ctx); err != nil {
 			return st, err
 		}
+		if res.ReadyByChecks && len(res.Checks) > 0 {
+			return a.statusAfterStart(r) // its after_start comes behind the checks
+		}
+		if err := a.hook(r.ctx, res, "after_start", res.Hooks.AfterStart); err != nil {
+			return st, err
+		}
+		return a.statusAfterStart(r)
+	case engine.VerbReady:
 		if err := a.hook(r.ctx, res, "after_start", res.Hooks.AfterStart); err != nil {
 			return st, err
 		}

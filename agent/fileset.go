@@ -91,6 +91,22 @@ func contentFiles(files map[string][]byte) *fileSet {
 	return newFileSet(entries)
 }
 
+// checkNames says whether files could lie in one directory: who sends a set may write
+// any names, but everything behind takes them for paths below it.
+func checkNames(files map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if !fs.ValidPath(name) || name == "." || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("cannot read the set: %q is no path of a file below its directory (write it like web/app.hcl)", name)
+		}
+		for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+			if _, both := files[folder]; both {
+				return fmt.Errorf("cannot read the set: %q is a file, and the folder of %q (rename one)", folder, name)
+			}
+		}
+	}
+	return nil
+}
+
 // Digest is the digest of the set: equal for equal names and content, wherever and
 // whenever they were read.
 func (s *fileSet) Digest() spec.Digest { return s.digest }

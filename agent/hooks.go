@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -24,13 +25,17 @@ func (a *Agent) hook(ctx context.Context, res *spec.Resource, name string, argv 
 		return nil
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// An agent that is killed takes it along: the next one runs it anew, not beside it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = hookGrace
 	cmd.Env = append(os.Environ(), "SVCCTL_SERVICE="+res.Service, "SVCCTL_RESOURCE="+string(res.Address), "SVCCTL_NODE="+a.o.Config.Node.Name)
 	out := &tail{}
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Run(); err != nil {
+	runtime.LockOSThread() // the signal at our death is bound to the thread that starts it
+	err := cmd.Run()
+	runtime.UnlockOSThread()
+	if err != nil {
 		message := fmt.Sprintf("cannot run %s %q: %v", name, strings.Join(argv, " "), err)
 		if last := out.last(); last != "" {
 			message += ": " + last

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/svcctl/svcctl/engine"
@@ -8,22 +9,24 @@ import (
 )
 
 // inbox takes what workers and watches have to tell and never makes them wait. It is
-// bounded by what can be told: one answer a call, one observation an address.
+// bounded by what can be told: one answer a call, one observation an address. It keeps
+// the order of arrival, since what was seen before an answer may be what the call
+// itself was about to change.
 type inbox struct {
-	mu    sync.Mutex
-	done  []engine.Done
-	seen  map[spec.Address]engine.Status
-	order []spec.Address
-	wake  chan struct{}
+	mu     sync.Mutex
+	events []engine.Event
+	seen   map[spec.Address]int // where in events the waiting observation of an address is
+	gone   int                  // observations in events that a newer one has replaced by nil
+	wake   chan struct{}
 }
 
 func newInbox() *inbox {
-	return &inbox{seen: make(map[spec.Address]engine.Status), wake: make(chan struct{}, 1)}
+	return &inbox{seen: make(map[spec.Address]int), wake: make(chan struct{}, 1)}
 }
 
 func (i *inbox) answer(d engine.Done) {
 	i.mu.Lock()
-	i.done = append(i.done, d)
+	i.events = append(i.events, d)
 	i.mu.Unlock()
 	i.signal()
 }
@@ -31,10 +34,14 @@ func (i *inbox) answer(d engine.Done) {
 // observe keeps the newest observation of an address: older ones are not true any more.
 func (i *inbox) observe(a spec.Address, st engine.Status) {
 	i.mu.Lock()
-	if _, waiting := i.seen[a]; !waiting {
-		i.order = append(i.order, a)
+	if at, waiting := i.seen[a]; waiting {
+		i.events[at] = nil
+		if i.gone++; i.gone > 64 && i.gone > len(i.events)/2 {
+			i.close()
+		}
 	}
-	i.seen[a] = st
+	i.seen[a] = len(i.events)
+	i.events = append(i.events, engine.Observed{Address: a, Status: st})
 	i.mu.Unlock()
 	i.signal()
 }
@@ -46,22 +53,24 @@ func (i *inbox) signal() {
 	}
 }
 
+// close closes the gaps. The caller holds mu.
+func (i *inbox) close() {
+	i.events = slices.DeleteFunc(i.events, func(ev engine.Event) bool { return ev == nil })
+	i.gone = 0
+	for at, ev := range i.events {
+		if o, ok := ev.(engine.Observed); ok {
+			i.seen[o.Address] = at
+		}
+	}
+}
+
 // take empties the inbox.
-func (i *inbox) take() (events []engine.Event) {
+func (i *inbox) take() []engine.Event {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.done)+len(i.order) == 0 {
-		return nil
-	}
-	events = make([]engine.Event, 0, len(i.done)+len(i.order))
-	for _, d := range i.done {
-		events = append(events, d)
-	}
-	for _, a := range i.order {
-		events = append(events, engine.Observed{Address: a, Status: i.seen[a]})
-	}
-	i.done = i.done[:0]
-	i.order = i.order[:0]
+	i.close()
+	events := i.events
+	i.events = nil
 	clear(i.seen)
 	return events
 }

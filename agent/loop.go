@@ -20,8 +20,8 @@ type loop struct {
 	calls   map[uint64]*running
 	lanes   [2]lane // actions, checks
 	granted map[string]*spec.Service
-	heard   bool                      // what is declared was read once, or could not be
 	denied  string                    // why no service may run here; "" else
+	begun   bool                      // the files were read once: all that there is is known
 	hung    map[spec.Address]*running // calls that do not come back: no other may begin
 	timer   *time.Timer
 	armed   time.Time
@@ -71,7 +71,7 @@ func (l *loop) run(ctx context.Context) error {
 		case <-end:
 			return fmt.Errorf("cannot stop every service within %s: %s", stopOnExitWithin, l.stillOn())
 		}
-		if ending == nil && l.heard && l.stillOn() == "" {
+		if ending == nil && l.begun && l.stillOn() == "" {
 			return l.leave()
 		}
 		l.arm()
@@ -158,7 +158,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 	node := l.agent.o.Config.Node.Name
 	switch {
 	case l.denied != "":
-		p.Why = l.denied
+		p.Why, p.Off = l.denied, true
 	case len(sv.Nodes) > 0 && !slices.Contains(sv.Nodes, node):
 		p.Why = fmt.Sprintf("this node, %s, is not among its nodes %v", node, sv.Nodes)
 	default:
@@ -170,7 +170,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 func (l *loop) stopAll() {
 	l.denied = "the agent ends and stops its services"
 	for name := range l.granted {
-		l.step(engine.Permission{Service: name, Why: l.denied})
+		l.step(engine.Permission{Service: name, Why: l.denied, Off: true})
 	}
 }
 
@@ -180,15 +180,11 @@ func (l *loop) stillOn() string {
 		for _, r := range s.Resources {
 			switch r.State {
 			case engine.Down:
-			case engine.Unknown:
-				if !r.Disabled { // it may run since an earlier agent
-					return fmt.Sprintf("%s is %s", r.Address, r.State)
+			case engine.Unknown: // what was never asked of may be on
+				if !r.Disabled {
+					return fmt.Sprintf("%s is not yet probed", r.Address)
 				}
-			case engine.Up, engine.Failed:
-				if !r.Standby {
-					return fmt.Sprintf("%s is %s", r.Address, r.State)
-				}
-			case engine.Starting, engine.Stopping, engine.Stuck:
+			case engine.Up, engine.Failed, engine.Starting, engine.Stopping, engine.Stuck:
 				return fmt.Sprintf("%s is %s", r.Address, r.State)
 			default:
 				panic("internal error: no such state: " + string(r.State))

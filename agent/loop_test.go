@@ -23,6 +23,7 @@ type thing struct {
 	up    bool
 	watch func(drivers.Status)
 	start func(ctx context.Context) error
+	stop  func(ctx context.Context) error
 	calls []string
 	peak  *peak
 }
@@ -68,8 +69,13 @@ func (t *thing) Start(ctx context.Context) error {
 	return nil
 }
 
-func (t *thing) Stop(context.Context) error {
+func (t *thing) Stop(ctx context.Context) error {
 	t.note("stop")
+	if t.stop != nil {
+		if err := t.stop(ctx); err != nil {
+			return err
+		}
+	}
 	t.mu.Lock()
 	t.up = false
 	t.mu.Unlock()

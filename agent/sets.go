@@ -47,6 +47,7 @@ type sets struct {
 	lastDigest spec.Digest // of the directory, as judged last
 	inForce    *spec.Spec
 	undeclared map[string]int // service → the number of the last revision that declared it
+	unsettled  unsettled      // what still goes by an older revision
 	status     atomic.Pointer[SpecStatus]
 }
 
@@ -83,11 +84,18 @@ func (s *sets) run(ctx context.Context) {
 		changes = w.Changes()
 	}
 	s.read(ctx)
-	_ = s.a.ask(ctx, func(l *loop) { l.heard = true }) // fails only when there is no loop any more
+	_ = s.a.ask(ctx, func(l *loop) { l.begun = true })
 	mend := time.NewTicker(mendEvery)
 	defer mend.Stop()
+	settle := time.NewTimer(settleLook)
+	defer settle.Stop()
 	for {
+		if s.unsettled.From > 0 {
+			settle.Reset(settleLook)
+		}
 		select {
+		case <-settle.C:
+			s.settle(ctx)
 		case <-changes:
 			s.read(ctx)
 		case f := <-s.asks:
@@ -97,8 +105,10 @@ func (s *sets) run(ctx context.Context) {
 				s.read(ctx)
 			}
 			if s.store.Fault() != nil {
-				_ = s.store.Flush() // the fault is shown by status as long as it lasts
-				s.tell(func(*SpecStatus) {})
+				if s.store.Flush() == nil {
+					s.dropAside()
+				}
+				s.tell(func(*SpecStatus) {}) // the fault is shown as long as it lasts
 			}
 		case <-ctx.Done():
 			return
@@ -133,6 +143,7 @@ func (s *sets) resume(ctx context.Context) {
 		merged.Services[name] = sv
 	}
 	s.undeclared = numbers
+	s.recover()
 	current := s.store.Current()
 	if current == nil && len(kept) == 0 {
 		return
@@ -145,12 +156,23 @@ func (s *sets) resume(ctx context.Context) {
 		maps.Copy(merged.Services, now.Services)
 	}
 	merged.Names = sortedNames(merged.Services)
+	var before *spec.Spec
+	if s.unsettled = s.readUnsettled(); now != nil {
+		before = s.before(merged, now, current.Number)
+	}
+	var undeclared []string
 	_ = s.a.ask(ctx, func(l *loop) {
-		l.reload(merged, false)
+		if before != nil {
+			l.reload(before, false)
+		}
+		undeclared = l.reload(merged, before != nil && s.a.o.Config.Services.Prune)
 		if now != nil && len(kept) > 0 {
-			l.reload(now, false) // so that the others are undeclared again
+			undeclared = l.reload(now, false) // so that the others are undeclared again
 		}
 	})
+	if before != nil {
+		s.keepUndeclared(undeclared, s.unsettled.From)
+	}
 	if now != nil {
 		s.inForce = now
 		s.tell(func(st *SpecStatus) { st.State, st.Message = SpecCurrent, "" })
@@ -256,12 +278,15 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 	if c := s.store.Current(); c != nil {
 		before = c.Number
 	}
+	s.unsettle(before)
 	rev, err := s.store.Put(set.Files(), by, time.Now())
 	if dir != "" {
 		err = errors.Join(err, s.store.SetBase(dir, rev.Number))
 	}
 	s.storeResult(err)
+	s.keepAside(rev, dir, set, err)
 	s.enforce(ctx, sp, prune, before)
+	s.settle(ctx)
 	s.tell(func(st *SpecStatus) {
 		st.State, st.Message, st.Findings, st.Loaded = SpecCurrent, "", findings, time.Now()
 	})
@@ -340,9 +365,13 @@ type Applied struct {
 }
 
 // Apply makes files the revision in force, whatever the directory holds.
-func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (out Applied, err error) {
+func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, by string) (Applied, error) {
+	if err := checkNames(files); err != nil {
+		return Applied{}, err
+	}
 	s := a.sets
-	err = s.ask(ctx, func(c context.Context) {
+	out := new(Applied) // no named result: where ctx ends, it is still written to
+	err := s.ask(ctx, func(c context.Context) {
 		set := contentFiles(files)
 		sp, findings := s.newLoader().Load(set)
 		out.Findings = findings
@@ -358,24 +387,43 @@ func (a *Agent) Apply(ctx context.Context, files map[string][]byte, prune bool, 
 		s.lastDigest = "" // the directory may stand differently to it now
 		s.read(c)
 	})
-	return out, err
+	if err != nil {
+		return Applied{}, err
+	}
+	return *out, nil
+}
+
+// planned is what came of a Plan.
+type planned struct {
+	waves    []engine.Wave
+	findings spec.Findings
+	err      error
 }
 
 // Plan says what would be done if files were declared; nil: what the directory holds.
-func (a *Agent) Plan(ctx context.Context, files map[string][]byte) (waves []engine.Wave, findings spec.Findings, err error) {
+func (a *Agent) Plan(ctx context.Context, files map[string][]byte) ([]engine.Wave, spec.Findings, error) {
+	if err := checkNames(files); err != nil {
+		return nil, nil, err
+	}
 	s := a.sets
-	asked := s.ask(ctx, func(c context.Context) {
-		var set fs.FS
-		if files != nil {
-			set = contentFiles(files)
-		} else if set, err = snapshotFS(c, s.a.o.Config.Services.Dir, defaultSetLimits, s.last); err != nil {
-			return
-		}
-		var sp *spec.Spec
-		if sp, findings = s.newLoader().Load(set); sp == nil {
-			return
-		}
-		waves, err = a.rehearse(c, sp, a.o.Config.Services.Prune)
-	})
-	return waves, findings, errors.Join(asked, err)
+	out := new(planned) // no named results: where ctx ends, they are still written to
+	if err := s.ask(ctx, func(c context.Context) { *out = s.plan(c, files) }); err != nil {
+		return nil, nil, err
+	}
+	return out.waves, out.findings, out.err
+}
+
+func (s *sets) plan(ctx context.Context, files map[string][]byte) (out planned) {
+	var set fs.FS
+	if files != nil {
+		set = contentFiles(files)
+	} else if set, out.err = snapshotFS(ctx, s.a.o.Config.Services.Dir, defaultSetLimits, s.last); out.err != nil {
+		return out
+	}
+	var sp *spec.Spec
+	if sp, out.findings = s.newLoader().Load(set); sp == nil {
+		return out
+	}
+	out.waves, out.err = s.a.rehearse(ctx, sp, s.a.o.Config.Services.Prune)
+	return out
 }

@@ -244,3 +244,39 @@ func TestTheConfigurationOfAStopIsThatOfTheStart(t *testing.T) {
 		t.Errorf("calls of what stayed: %s", got)
 	}
 }
+
+func TestARevisionThatTheDiskCouldNotTakeOutlivesTheAgent(t *testing.T) {
+	s := newSite(t)
+	s.write("web.hcl", things("web", "a"))
+	s.boot()
+	s.untilUp("web/thing.t0")
+	spec := filepath.Join(s.dir, "state", "spec")
+	if err := os.Rename(spec, spec+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(spec, nil, 0o600); err != nil { // a file where the folder should be
+		t.Fatal(err)
+	}
+	s.write("web.hcl", things("web", "b"))
+	s.untilUp("web/thing.t0")
+	if st := s.agent.Spec(); st.Store == "" || st.Revision.Number != 2 {
+		t.Fatalf("status with a broken store: %+v", st)
+	}
+	s.boot() // the disk is still broken
+	s.untilUp("web/thing.t0")
+	s.end()
+	if err := os.Remove(spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(spec+".away", spec); err != nil {
+		t.Fatal(err)
+	}
+	s.boot() // it is mended, and lacks the last revision
+	s.untilUp("web/thing.t0")
+	if st := s.agent.Spec(); st.Store != "" || st.Revision.Number != 2 {
+		t.Errorf("status after the disk was mended: %+v", st)
+	}
+	if got := s.calls("web/thing.t0"); got != "start stop start" {
+		t.Errorf("calls: %s; the new agents must adopt", got)
+	}
+}

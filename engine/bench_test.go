@@ -128,9 +128,9 @@ func BenchmarkStepCheckResult(b *testing.B) {
 
 // A tick at the deadline asks for one check, which is answered.
 func BenchmarkStepTick(b *testing.B) {
-	eachSize(b, func(b *testing.B, e *Engine, _ *spec.Spec, now time.Time) {
+	eachSize(b, func(b *testing.B, e *Engine, _ *spec.Spec, _ time.Time) {
 		for b.Loop() {
-			now = e.Deadline()
+			now := e.Deadline()
 			for _, d := range calls(e.Step(now, Tick{})) {
 				e.Step(now, Done{Op: d.Op, Status: Status{Seen: SeenUp}})
 			}

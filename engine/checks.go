@@ -12,13 +12,26 @@ import (
 // operator wants them soon, a thousand of them must not come at once.
 const firstCheckWithin = time.Second
 
+// checkSlot is how far apart the moments are at which checks come due: those that
+// come together cost an idle host one awakening, and less than half the time each.
+const checkSlot = 50 * time.Millisecond
+
 // wakeChecks makes every check of a resource due within the spread.
 func (e *Engine) wakeChecks(r *resource, spread time.Duration) {
 	for _, c := range r.checks {
 		if c.due.IsZero() {
-			c.due = e.now.Add(e.jitter(min(spread, c.spec.Every)))
+			c.due = e.slot(e.now.Add(e.jitter(min(spread, c.spec.Every))), c.spec.Every)
 		}
 	}
+}
+
+// slot is the moment for checks of this period that comes at t or next before it,
+// but never before now.
+func (e *Engine) slot(t time.Time, every time.Duration) time.Time {
+	if at := t.Truncate(min(checkSlot, every/20)); at.After(e.now) {
+		return at
+	}
+	return e.now
 }
 
 // restChecks forgets verdicts: they were about something that is not up any more.
@@ -46,6 +59,7 @@ func (e *Engine) runChecks(s *service) {
 			if !c.due.After(e.now) { // late by more than a turn: don't catch up in a burst
 				c.due = e.now.Add(c.spec.Every)
 			}
+			c.asked = e.now
 			c.call = e.do(s, r, c, Do{Verb: VerbCheck, Check: c.spec, Timeout: c.spec.Timeout})
 		}
 	}
@@ -83,9 +97,27 @@ func (e *Engine) checked(s *service, r *resource, c *check, ev Done) {
 	if c.state == CheckDown && !passed {
 		e.fell(s, r, c)
 	}
+	if r.state == Starting && c.state != CheckUp {
+		c.due = earlier(c.due, e.now.Add(e.awaitPause(r, c)))
+	}
 	if e.scheduledLater(s, c) {
 		e.touch(s)
 	}
+}
+
+// awaitPause is how long an awaited check rests: others wait for it, so that it must
+// not cost them a whole turn; but neither may a dear check keep a slow start busy.
+func (e *Engine) awaitPause(r *resource, c *check) time.Duration {
+	return max(shortestAwait, e.now.Sub(r.since)/50, 2*e.now.Sub(c.asked))
+}
+
+const shortestAwait = 20 * time.Millisecond
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // scheduledLater tells whether the service must be decided again to have the check's
@@ -101,7 +133,7 @@ func (e *Engine) judge(s *service, r *resource, c *check, passed bool) {
 		verdict = CheckUp
 		c.rosen, c.err = true, ""
 	case !passed && c.state == CheckUp && c.streak >= c.spec.Fall,
-		!passed && c.state == CheckUnknown && -c.streak >= c.spec.Fall:
+		!passed && c.state == CheckUnknown && -c.streak >= c.spec.Fall && r.state != Starting:
 		verdict = CheckDown
 	}
 	if verdict == c.state {
@@ -112,7 +144,7 @@ func (e *Engine) judge(s *service, r *resource, c *check, passed bool) {
 	c.state, c.since, c.streak = verdict, e.now, 0
 	e.touch(s)
 	if r.state == Starting && r.call == nil && r.openChecks() == "" {
-		e.becomeUp(s, r)
+		e.risen(s, r)
 	}
 }
 

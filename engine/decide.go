@@ -92,7 +92,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		return
 	}
 	if r.call != nil {
-		if r.call.verb == VerbStart && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
 			r.call.cancelled = true
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}
@@ -181,7 +181,7 @@ func (e *Engine) goal(s *service, r *resource) (bool, string) {
 		return false, "disabled"
 	case override == WishStopped:
 		return false, "stopped by " + s.intent.By
-	case e.denied(s) != "" && !p.Standby:
+	case e.denied(s) != "" && (!p.Standby || s.barred):
 		if s.epoch != 0 || s.denied != "" || r.state != Up {
 			return false, e.denied(s)
 		}

@@ -150,16 +150,6 @@ func (e *Engine) available(s *service) bool {
 	return some || !s.stopWished() && e.denied(s) == ""
 }
 
-// off: nothing of the service runs.
-func (s *service) off() bool {
-	for _, r := range s.order {
-		if !r.off() {
-			return false
-		}
-	}
-	return true
-}
-
 // whyNot is the first reason that keeps the service from being up.
 func (e *Engine) whyNot(s *service, state InstanceState) string {
 	frozen := ""
@@ -274,4 +264,18 @@ func (e *Engine) Undeclared() (names []string) {
 		}
 	}
 	return names
+}
+
+// Outdated lists, by name, the resources that still go by an older spec than the one in
+// force: they are to be stopped or changed.
+func (e *Engine) Outdated() (out []spec.Address) {
+	for _, s := range e.list {
+		for _, r := range s.order {
+			if !s.undeclared && (r.next == nil || r.next.Digest != r.spec.Digest) || s.purging {
+				out = append(out, r.spec.Address)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }

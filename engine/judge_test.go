@@ -24,6 +24,7 @@ type judge struct {
 	spec    *spec.Spec               // in force
 	was     *spec.Spec               // before the step
 	known   map[string]*spec.Service // in force: declared, or going on undeclared
+	knew    map[string]*spec.Service // before the last reload
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
@@ -47,6 +48,7 @@ func (j *judge) before(ev Event) {
 	switch ev := ev.(type) {
 	case Reload:
 		j.spec = ev.Spec
+		j.knew = maps.Clone(j.known) // with what goes on undeclared
 		maps.Copy(j.known, ev.Spec.Services)
 		for n := range j.known {
 			j.purged[n] = ev.Spec.Services[n] == nil && (j.purged[n] || ev.Prune)
@@ -356,7 +358,7 @@ func (j *judge) untouched(d Do) {
 
 // required: another service may have to start behind this one, or stop before it.
 func (j *judge) required(name string) bool {
-	for _, set := range []map[string]*spec.Service{j.known, j.was.Services} {
+	for _, set := range []map[string]*spec.Service{j.known, j.knew} {
 		for _, s := range set {
 			if slices.Contains(s.Requires, name) {
 				return true

@@ -48,6 +48,7 @@ func Rehearse(e *Engine, now time.Time, events ...Event) (waves []Wave) {
 			case VerbStart, VerbStop, VerbUpdate, VerbKill:
 				wave = append(wave, Move{Verb: d.Verb, Address: d.Resource.Address})
 				ticks = 0
+			case VerbReady: // a part of the start
 			case VerbProbe:
 				answer.Status.Seen = c.likely(d.Resource.Address)
 			case VerbCheck:

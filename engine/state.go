@@ -51,6 +51,7 @@ type service struct {
 	epoch      uint64
 	notAfter   time.Time
 	denied     string // why there is no permission
+	barred     bool   // not even what stands by may be on
 	reachedUp  bool   // since it was last down: a failure now is no failed start
 	byAddress  map[spec.Address]*resource
 	order      []*resource // each behind all that it is after
@@ -115,7 +116,8 @@ type check struct {
 	state  CheckState
 	since  time.Time
 	due    time.Time
-	streak int // results in a row against the verdict
+	asked  time.Time // when its last run began
+	streak int       // results in a row against the verdict
 	rosen  bool
 	err    string
 	call   *call
@@ -141,6 +143,13 @@ func New(cfg Config) *Engine {
 		ops:      make(map[uint64]*call),
 		dirty:    make(map[string]*service),
 	}
+}
+
+// nextProbe is the next turn of the safety net. Turns come at whole seconds: a
+// thousand resources wake an idle host once a second then, not thirty times.
+func (e *Engine) nextProbe() time.Time {
+	every := e.cfg.ProbeEvery
+	return e.now.Add(every + e.jitter(every/4)).Truncate(min(time.Second, every/20))
 }
 
 // jitter returns a duration in [0, limit).
@@ -176,7 +185,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 		fact.PID = r.pid
 		r.err, r.upSince, r.fresh, r.usedUp = "", e.now, false, false
 		r.retryAt, r.exit = time.Time{}, nil
-		r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
+		r.probeAt = e.nextProbe()
 	case Failed:
 		fact.Exit = r.exit
 		r.err, r.pid = message, 0
@@ -213,7 +222,7 @@ func (e *Engine) do(s *service, r *resource, c *check, d Do) *call {
 	d.Epoch = s.epoch
 	d.Resource = r.spec
 	switch d.Verb {
-	case VerbStart, VerbUpdate:
+	case VerbStart, VerbReady, VerbUpdate:
 		if e.denied(s) == "" { // what stands by needs no permission
 			d.NotAfter = s.notAfter
 		}

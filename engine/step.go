@@ -70,10 +70,10 @@ func (e *Engine) permit(ev Permission) {
 	if ev.Epoch == 0 && ev.Why == "" {
 		ev.Why = "no placement on this node"
 	}
-	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why {
+	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why && s.barred == ev.Off {
 		return
 	}
-	s.epoch, s.notAfter, s.denied = ev.Epoch, ev.NotAfter, ev.Why
+	s.epoch, s.notAfter, s.denied, s.barred = ev.Epoch, ev.NotAfter, ev.Why, ev.Off
 	e.touch(s)
 }
 
@@ -231,6 +231,8 @@ func (e *Engine) done(ev Done) {
 	switch c.verb {
 	case VerbStart:
 		e.started(s, r, ev, c.cancelled)
+	case VerbReady:
+		e.readied(s, r, ev, c.cancelled)
 	case VerbStop:
 		e.stopped(s, r, ev)
 	case VerbUpdate:
@@ -244,7 +246,7 @@ func (e *Engine) done(ev Done) {
 
 func (e *Engine) probed(s *service, r *resource, ev Done) {
 	e.touch(s)
-	r.probeAt = e.now.Add(e.cfg.ProbeEvery + e.jitter(e.cfg.ProbeEvery/4))
+	r.probeAt = e.nextProbe()
 	if r.state == Stuck {
 		r.probeAt = e.now.Add(stuckProbeEvery)
 	}
@@ -309,6 +311,25 @@ func (e *Engine) lookBehind(s *service, r *resource) {
 		r.reprobe = false
 		e.look(s, r)
 	}
+}
+
+// risen is called when the last check that a start awaits has risen.
+func (e *Engine) risen(s *service, r *resource) {
+	if len(r.spec.Hooks.AfterStart) == 0 {
+		e.becomeUp(s, r)
+		return
+	}
+	left := r.ready.Sub(e.now)
+	r.ready = time.Time{}
+	r.call = e.do(s, r, nil, Do{Verb: VerbReady, Timeout: max(left, time.Second)})
+}
+
+func (e *Engine) readied(s *service, r *resource, ev Done, cancelled bool) {
+	if cancelled || ev.Err != nil {
+		e.started(s, r, ev, cancelled)
+		return
+	}
+	e.becomeUp(s, r)
 }
 
 func (e *Engine) becomeUp(s *service, r *resource) {

@@ -75,6 +75,8 @@ func parseResource(t *testing.T, service, line string) *spec.Resource {
 				Fall: int(number(t, f[2])), Rise: int(number(t, f[3])), OnFall: spec.OnFall(f[4])})
 		case "ready":
 			r.ReadyByChecks = true
+		case "after_start":
+			r.Hooks.AfterStart = []string{value}
 		case "start":
 			r.Timeouts.Start = duration(t, value)
 		case "stop":

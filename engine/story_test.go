@@ -109,7 +109,7 @@ func tell(t *testing.T, src string) string {
 //	service NAME [requires=a,b] [orchestrate=…] [on_failure=…]   declares; | kind.name […] its resources
 //	undeclare NAME
 //	reload [prune]
-//	permit NAME EPOCH [for DURATION] | deny NAME WHY…
+//	permit NAME EPOCH [for DURATION] | deny NAME WHY… | bar NAME WHY…
 //	restore NAME started|stopped
 //	see ADDRESS up|down|failed [exit=N|signal=S] [DETAIL…]
 //	ok|error VERB ADDRESS [TEXT…]     answers a pending call; probe and check: ok VERB ADDRESS up|down|failed
@@ -137,6 +137,8 @@ func (s *story) play(line string, more []string) {
 		s.step(p)
 	case "deny":
 		s.step(Permission{Service: args[0], Why: strings.Join(args[1:], " ")})
+	case "bar":
+		s.step(Permission{Service: args[0], Why: strings.Join(args[1:], " "), Off: true})
 	case "restore":
 		s.step(Restore{Intents: map[string]Intent{args[0]: {State: Wish(args[1]), By: "alice"}}})
 	case "see":

@@ -83,12 +83,14 @@ type (
 	}
 
 	// Permission says that this node may run a service under an epoch until NotAfter
-	// (zero: without end). Epoch 0 takes the permission back; Why tells people.
+	// (zero: without end). Epoch 0 takes the permission back; Why tells people. Off
+	// goes further: what stands by is stopped too.
 	Permission struct {
 		Service  string
 		Epoch    uint64
 		NotAfter time.Time
 		Why      string
+		Off      bool
 	}
 
 	// Observed comes from a watch: something changed, or may have.
@@ -154,6 +156,7 @@ const (
 	VerbUpdate Verb = "update"
 	VerbKill   Verb = "kill"
 	VerbCheck  Verb = "check"
+	VerbReady  Verb = "ready" // the after_start command of a resource whose checks have risen
 )
 
 // Action is what must happen. Exactly the types of this file implement it.

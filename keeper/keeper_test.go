@@ -227,7 +227,9 @@ func TestStopEndsTheWholeTree(t *testing.T) {
 		t.Run(fmt.Sprintf("without control groups %v", noGroups), func(t *testing.T) {
 			w := newWorld(t, func(o *Options) { o.NoCgroups = noGroups })
 			w.shell("a", `trap "" TERM; setsid sh -c '(trap "" TERM; echo $$ >&2; exec sleep 1000) &' & sleep 0.1; echo started; while :; do sleep 1000; done`)
-			until(t, "the log says started", func() bool { return strings.Contains(w.log("a"), "started") })
+			until(t, "the log says started and has the child's pid", func() bool {
+				return strings.Contains(w.log("a"), "started") && strings.Count(w.log("a"), "\n") == 2
+			})
 			if err := w.Stop(w.ctx(), "a", syscall.SIGTERM, 50*time.Millisecond); err != nil {
 				t.Fatal(err)
 			}

@@ -30,9 +30,15 @@ func newNotifier(notify func(message []byte, uid uint32)) (*notifier, string, er
 
 // receive takes one message. There is no room for descriptors, so that the kernel
 // closes those of a barrier, which ends it.
-func (n *notifier) receive(buf []byte) {
+func (o *outputs) receive(n *notifier, buf []byte) {
 	var oob [64]byte
+	o.mu.Lock()
+	if o.notifiers[n.fd] != n { // closed since the event: its number may be another's
+		o.mu.Unlock()
+		return
+	}
 	size, oobn, _, _, err := unix.Recvmsg(n.fd, buf, oob[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	o.mu.Unlock()
 	if err != nil {
 		return
 	}

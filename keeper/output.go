@@ -130,7 +130,7 @@ func (o *outputs) read() {
 				told()
 			}
 			if nt != nil {
-				nt.receive(buf)
+				o.receive(nt, buf)
 			}
 		}
 	}

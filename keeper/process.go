@@ -33,6 +33,7 @@ type entry struct {
 	notify  *notifier
 	birth   *birth    // a start that is under way
 	stop    *stopping // a stop that is under way
+	told    bool      // a client was sent p as it is: its exit is known to somebody
 	idle    time.Time // since when nothing of it runs and its groups may be removed
 }
 
@@ -279,7 +280,7 @@ func (s *server) exited(e *entry, ws syscall.WaitStatus) {
 		s.emit(e)
 		return
 	}
-	e.alive = false
+	e.alive, e.told = false, false
 	e.p.Phase, e.p.Remains = Exited, len(left)
 	e.p.Exit = &Exit{Time: time.Now(), Asked: e.stop != nil}
 	if ws.Signaled() {

@@ -142,7 +142,7 @@ func claim(run string) (*net.UnixListener, func(), error) {
 	unix.Umask(old)
 	if err != nil {
 		lock.Close()
-		return nil, nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+		return nil, nil, fmt.Errorf("cannot listen on %s: %w (is the path shorter than 104 bytes, and its folder writable?)", path, err)
 	}
 	return l, func() { lock.Close() }, nil
 }
@@ -195,12 +195,7 @@ func (s *server) live(signals <-chan os.Signal) {
 	for {
 		select {
 		case id := <-s.removals:
-			s.mu.Lock()
-			_, back := s.entries[id]
-			s.mu.Unlock()
-			if !back {
-				s.groups.remove(id)
-			}
+			s.discarded(id)
 			continue
 		case <-s.leave:
 			return
@@ -222,7 +217,7 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	s.restAt = false
 	needed := len(s.conns) > 0
 	for id, e := range s.entries {
-		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked {
+		if e.alive || e.birth != nil || e.p.Remains > 0 || e.p.Exit != nil && !e.p.Exit.Asked && !e.told {
 			needed = true
 		}
 		if e.idle.IsZero() {
@@ -240,6 +235,7 @@ func (s *server) tidy(tick *time.Timer) (needless bool) {
 	} else {
 		next = s.idle - time.Since(s.idleSince)
 		needless = next <= 0
+		s.retired = s.retired || needless // who comes from here on must not start what dies with us
 	}
 	if next > 0 {
 		s.restAt = true
@@ -284,6 +280,15 @@ func (s *server) discard(id string) {
 	select {
 	case s.removals <- id:
 	default: // the last removal of all gets it
+	}
+}
+
+// discarded removes the groups of an id that did not come back.
+func (s *server) discarded(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, back := s.entries[id]; !back {
+		s.groups.remove(id) // under the lock: a start must not open what is then removed
 	}
 }
 
@@ -413,6 +418,7 @@ func (s *server) list(c *conn, seq uint64) {
 			_, e.p.Dropped = s.out.seen(e.stream, false)
 		}
 		all = append(all, e.p)
+		e.told = true
 	}
 	c.send(&frame{Seq: seq, Version: version, List: all})
 }
@@ -425,6 +431,7 @@ func (s *server) emit(e *entry) {
 	for c := range s.conns {
 		if c.hello {
 			c.send(&frame{Process: &e.p})
+			e.told = true
 		}
 	}
 }

@@ -273,3 +273,26 @@ func TestAKeeperThatNobodyNeedsEndsByItself(t *testing.T) {
 		t.Errorf("keeper %d answers after %d", again, pid)
 	}
 }
+
+func TestAnExitThatSomebodyWasToldKeepsNoKeeper(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Binary = append(o.Binary, "--idle", "50ms") })
+	w.shell("told", "exit 3")
+	w.await("told", "exited", exited)
+	untold := w.shell("untold", "exec sleep 1000")
+	pid := keeperPID(w.opts.RunDir)
+	w.Client.Close()
+	if err := unix.Kill(untold.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the process ended", func() bool { return !alive(untold.PID) })
+	w.Client = w.connect()
+	if p, err := w.Get(w.ctx(), "untold"); err != nil || p.Exit == nil || p.Exit.Signal != "SIGKILL" {
+		t.Errorf("of the exit that nobody was told: %+v, %v", p, err)
+	}
+	if keeperPID(w.opts.RunDir) != pid {
+		t.Error("the keeper ended with an exit that nobody was told")
+	}
+	w.Client.Close()
+	until(t, "the keeper ended", func() bool { return !alive(pid) })
+	w.Client = w.connect()
+}

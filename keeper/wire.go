@@ -33,10 +33,11 @@ func readFrame(r *bufio.Reader, buf []byte) (*frame, []byte, error) {
 	if err != nil {
 		return nil, buf, err
 	}
-	n := int(binary.BigEndian.Uint32(head))
-	if n > maxFrame {
-		return nil, buf, fmt.Errorf("cannot read a message: %d bytes are announced, more than %d (is that a keeper's socket?)", n, maxFrame)
+	announced := binary.BigEndian.Uint32(head)
+	if announced > maxFrame {
+		return nil, buf, fmt.Errorf("cannot read a message: %d bytes are announced, more than %d (is that a keeper's socket?)", announced, maxFrame)
 	}
+	n := int(announced)
 	if _, err := r.Discard(4); err != nil {
 		return nil, buf, err
 	}

@@ -252,7 +252,7 @@ ask() {
 
 mkdir -p bin
 say "Building svcctl into ./bin"
-CGO_ENABLED=0 "$GO" build -o bin/ ./cmd/svcctl ./cmd/svcctl-keeper
+${MAKE:-make} -s build GO="$GO"
 CGO_ENABLED=0 "$GO" build -o bin/quickstart-web ./examples/quickstart/web
 quickstart
 postgres

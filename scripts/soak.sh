@@ -24,6 +24,7 @@ for round in $(seq "$rounds"); do
 		verdict=FAILED
 		failed=$((failed + 1))
 	fi
+	grep -q '^ *--- PASS' "$log" || { verdict="FAILED (no test ran)"; failed=$((failed + 1)); }
 	skipped=$(grep -c '^ *--- SKIP' "$log" || true)
 	passed=$(grep -c '^ *--- PASS' "$log" || true)
 	echo "round $round $verdict in $(($(date +%s) - began)) s: $passed tests passed, $skipped skipped" | tee -a "$out"

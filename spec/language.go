@@ -61,7 +61,7 @@ type resourceArguments struct {
 	Tags        []string       `hcl:"tags,optional" doc:"Words to select resources by."`
 	OnStuck     string         `hcl:"on_stuck" default:"kill" oneof:"kill reset wait" doc:"What is done when a stop fails: end what holds it and wait, reset the node, or wait."`
 	BeforeStart []string       `hcl:"before_start,optional" doc:"A command, as a list of its words, run before each start."`
-	AfterStart  []string       `hcl:"after_start,optional" doc:"A command run after each start."`
+	AfterStart  []string       `hcl:"after_start,optional" doc:"A command run after each start; with ready = \"check\" once the checks have risen. A failure is a failed start."`
 	BeforeStop  []string       `hcl:"before_stop,optional" doc:"A command run before each stop."`
 	AfterStop   []string       `hcl:"after_stop,optional" doc:"A command run after each stop."`
 	Restart     *restartBlock  `hcl:"restart,block" doc:"How often, and how soon, it is started again after a failure."`

@@ -82,13 +82,25 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	if err != nil {
 		return err
 	}
-	return serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
+	err = serveAgent(ctx, &remoteAgent{Agent: a, config: config}, feed, recorder, log)
+	if o.stopOnExit {
+		last, cancel := context.WithTimeout(context.Background(), retireWithin)
+		defer cancel()
+		if left := keep.Retire(last); left != nil {
+			log.Warn("the keeper stays", "why", left)
+		}
+	}
+	return err
 }
+
+// retireWithin bounds the wait for the end of a keeper that holds nothing any more.
+const retireWithin = 5 * time.Second
 
 func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *metrics.Recorder, log hclog.Logger) error {
 	config := a.config
 	exposition := metrics.Handler(metricsSource{a}, recorder, version())
-	socket, err := api.Listen(filepath.Join(config.State.Run, "agent.sock"))
+	path := filepath.Join(config.State.Run, "agent.sock")
+	socket, err := api.Listen(path)
 	if err != nil {
 		return err
 	}
@@ -98,7 +110,7 @@ func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *m
 			return errors.Join(fmt.Errorf("cannot serve metrics: %w (is metrics.listen in %s taken?)", err, config.Path), socket.Close())
 		}
 	}
-	log.Info("agent started", "node", config.Node.Name, "services", config.Services.Dir, "socket", socket.Addr().String(), "version", version())
+	log.Info("agent started", "node", config.Node.Name, "services", config.Services.Dir, "socket", path, "version", version())
 	serving, stop := context.WithCancel(context.Background())
 	var servers sync.WaitGroup
 	servers.Go(func() {

@@ -16,6 +16,9 @@ import (
 const (
 	// settleFor gathers a burst of events before the status is read again.
 	settleFor = 20 * time.Millisecond
+	// steadyFor is how long what was started must stay up to be believed: a program
+	// that ends at once was up for a moment too.
+	steadyFor = 200 * time.Millisecond
 	// lookEvery is the safety net under the events.
 	lookEvery = time.Second
 	// tellFor is how long the last progress lines may be in coming.
@@ -47,6 +50,8 @@ func (w *wait) until(ctx context.Context, events <-chan api.Event) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	var settled <-chan time.Time
+	// moved: something happened since the command. steady: nothing did for steadyFor.
+	var moved, proving, steady bool
 	var position uint64
 	last := verdict{}
 	for read := true; ; {
@@ -59,11 +64,14 @@ func (w *wait) until(ctx context.Context, events <-chan api.Event) error {
 				return err
 			}
 			last = w.judge(status)
-			if len(last.pending) == 0 || len(last.lost) > 0 {
+			if len(last.lost) > 0 || len(last.pending) == 0 && (!moved || w.verb == engine.CommandStop || steady) {
 				w.drain(events, position, status.Position)
 				return w.outcome(last)
 			}
-			read = false
+			read, steady = false, false
+			if len(last.pending) == 0 && settled == nil {
+				settled, proving = time.After(steadyFor), true
+			}
 		}
 		select {
 		case e, open := <-events:
@@ -72,11 +80,15 @@ func (w *wait) until(ctx context.Context, events <-chan api.Event) error {
 				continue
 			}
 			position = e.ID
-			if w.tell(e) && settled == nil {
-				settled = time.After(settleFor)
+			if w.tell(e) && e.Kind != engine.FactCommand {
+				moved = true
+				if settled == nil || proving {
+					settled, proving = time.After(settleFor), false
+				}
 			}
 		case <-settled:
 			settled, read = nil, true
+			steady, proving = proving, false
 		case <-look.C:
 			read = true
 		case <-ctx.Done():

@@ -33,12 +33,24 @@ type app struct {
 	id      string
 	mu      sync.Mutex // Status may run beside Update
 	config  *Config
+	hashed  *Config // whose digest is kept: every event of a process is compared with it
+	hash    string
 }
 
 func (a *app) cfg() *Config {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.config
+}
+
+// digest is c's own, computed once.
+func (a *app) digest(c *Config) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hashed != c {
+		a.hashed, a.hash = c, c.digest()
+	}
+	return a.hash
 }
 
 // Start returns once the program runs and, where it says so itself, is ready.
@@ -232,7 +244,7 @@ func (a *app) status(p keeper.Process) drivers.Status {
 	switch p.Phase {
 	case keeper.Running:
 		st.State, st.Detail = drivers.Up, p.Text
-		if p.Digest != a.cfg().digest() {
+		if p.Digest != a.digest(a.cfg()) {
 			st.State, st.Detail = drivers.Failed, "runs with another configuration"
 		}
 	case keeper.Exited, keeper.Lost:

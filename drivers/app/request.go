@@ -39,7 +39,7 @@ func (a *app) request(c *Config) (keeper.Request, error) {
 		panic("internal error: an invalid score was accepted: " + err.Error())
 	}
 	return keeper.Request{
-		ID: a.id, Digest: c.digest(), Path: program, Args: c.Command, Env: env, Dir: c.Cwd,
+		ID: a.id, Digest: a.digest(c), Path: program, Args: c.Command, Env: env, Dir: c.Cwd,
 		Credential: who.credential, Umask: &umask, Rlimits: c.rlimits(), OOMScoreAdj: score,
 		Limits:  keeper.Limits{Memory: int64(c.Memory), CPU: c.CPU, PIDs: c.PIDs},
 		Forking: c.Type == "forking", Notify: c.Ready == "notify",

@@ -130,7 +130,7 @@ func hear(ctx context.Context, socket *os.File, a netip.Addr, own [6]byte, wait 
 		case ctx.Err() != nil:
 			return mac, false, fmt.Errorf("the network was not asked to the end: %w", ctx.Err())
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return mac, false, nil
+			return heard(socket, a, own)
 		case err != nil:
 			return mac, false, fmt.Errorf("cannot listen: %w", err)
 		}
@@ -139,3 +139,31 @@ func hear(ctx context.Context, socket *os.File, a netip.Addr, own [6]byte, wait 
 		}
 	}
 }
+
+// heard looks through what came in by now. A busy machine may let us run only after
+// the wait is over: an answer that is there counts, whoever was late.
+func heard(socket *os.File, a netip.Addr, own [6]byte) (mac [6]byte, found bool, err error) {
+	if err := socket.SetReadDeadline(time.Time{}); err != nil {
+		return mac, false, err
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return mac, false, err
+	}
+	frame := make([]byte, 256)
+	err = raw.Read(func(fd uintptr) bool {
+		for range maxHeard {
+			n, err := unix.Read(int(fd), frame)
+			if err != nil || n <= 0 {
+				break // nothing more to read
+			}
+			if mac, found = claim(frame[:n], a, own); found {
+				break
+			}
+		}
+		return true
+	})
+	return mac, found, err
+}
+
+const maxHeard = 1000 // frames

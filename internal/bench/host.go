@@ -31,8 +31,20 @@ func monotonic() int64 {
 
 // census counts processes by their command name without reading any of them twice.
 type census struct {
-	name  string
-	known map[int]bool
+	name   string
+	known  map[int]bool
+	others map[int]bool // that were there before: looking at them would load the host
+}
+
+// newCensus is made before the processes that it counts.
+func newCensus() *census {
+	c := &census{name: sleeper, others: map[int]bool{}}
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	for _, n := range names {
+		pid, _ := strconv.Atoi(filepath.Base(n))
+		c.others[pid] = true
+	}
+	return c
 }
 
 // pids lists those with the census's name that exist now.
@@ -47,7 +59,7 @@ func (c *census) pids() []int {
 	var out []int
 	for _, n := range names {
 		pid, err := strconv.Atoi(n)
-		if err != nil {
+		if err != nil || c.others[pid] {
 			continue
 		}
 		// Only a name that was right is kept: others may still exec.

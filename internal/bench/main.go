@@ -59,6 +59,7 @@ func (b *bench) run(only, write string) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	defer b.removeGroups()
 	for _, s := range []struct {
 		name string
 		run  func()

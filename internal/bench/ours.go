@@ -178,9 +178,27 @@ func (o *ours) end() {
 	}
 	o.client.Close()
 	end(o.process, syscall.SIGTERM, 10*time.Second)
-	if err := o.keeperEnds(); err != nil {
-		fmt.Println("  " + err.Error())
+	if err := o.keeperEnds(); err != nil { // it stays for an exit that nobody asked about
 		_ = syscall.Kill(o.keeper, syscall.SIGKILL)
+	}
+}
+
+// removeGroups removes the empty control groups that a killed keeper left behind. One
+// that is not empty stays: the kernel refuses.
+func (b *bench) removeGroups() {
+	mark := strings.ReplaceAll(filepath.Base(b.dir), "-", `\x2d`)
+	for _, mount := range []string{"/sys/fs/cgroup/svcctl", "/sys/fs/cgroup/*/svcctl"} {
+		keepers, _ := filepath.Glob(mount + "/*")
+		for _, k := range keepers {
+			if !strings.Contains(k, mark) {
+				continue
+			}
+			below, _ := os.ReadDir(k)
+			for _, g := range below {
+				_ = syscall.Rmdir(filepath.Join(k, g.Name()))
+			}
+			_ = syscall.Rmdir(k)
+		}
 	}
 }
 

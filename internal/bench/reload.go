@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/svcctl/svcctl/api"
@@ -37,6 +38,7 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 	defer st.close()
 	services, _ := b.sleepers("")
 	services = services[1:]
+	c := newCensus()
 	changing := func(n int) service {
 		return service{name: "changing", args: []string{b.stamper}, env: map[string]string{"STAMP_TO": st.path, "STAMP_NAME": fmt.Sprint(n)}}
 	}
@@ -54,7 +56,6 @@ func (b *bench) reloadOurs(applied, process, grown, others *row) error {
 	if _, err := o.until(time.Second, isReload); err != nil {
 		return err // that of the first revision
 	}
-	c := &census{name: sleeper}
 	before := c.pids()
 	time.Sleep(b.settle)
 	for i := range reloadSamples {
@@ -111,4 +112,8 @@ func (b *bench) reloadMany(o *ours, s service, grown *row) error {
 	return nil
 }
 
-func isReload(e api.Event) bool { return e.Kind == engine.FactReload }
+// isReload waits for the agent's word that a revision is in force; the engine's own,
+// about what is different, comes before it.
+func isReload(e api.Event) bool {
+	return e.Kind == engine.FactReload && strings.HasPrefix(e.Message, "revision ")
+}

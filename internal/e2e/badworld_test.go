@@ -23,47 +23,49 @@ func broken(name, address, block string) string {
 	return fmt.Sprintf("service %q {\n%s\n  app \"next\" {\n    command = [\"sleep\", \"1000\"]\n    after   = [%s]\n  }\n}\n", name, block, address)
 }
 
-func TestWhatCannotStartSaysWhyOnceHoldsUpItsDependentsAndDisturbsNobody(t *testing.T) {
-	t.Parallel()
-	worlds := []struct {
-		name, address string
-		root          bool
-		block         string
-		says          []string
-	}{
-		{"device", "mount.data", true, `  mount "data" {
+// badWorlds each lack something that a resource needs.
+var badWorlds = []struct {
+	name, address string
+	root          bool
+	block         string
+	says          []string
+}{
+	{"device", "mount.data", true, `  mount "data" {
     device = "/dev/e2e-no-such-device"
     path   = "/srv/e2e-never"
     type   = "ext4"
   }`, []string{"/dev/e2e-no-such-device", "does not exist"}},
-		{"user", "app.main", false, `  app "main" {
+	{"user", "app.main", false, `  app "main" {
     command = ["sleep", "1000"]
     user    = "e2e-nobody"
   }`, []string{"e2e-nobody"}},
-		{"command", "app.main", false, `  app "main" {
+	{"command", "app.main", false, `  app "main" {
     command = ["e2e-no-such-command"]
   }`, []string{"e2e-no-such-command", "no such program"}},
-		{"directory", "app.main", false, `  app "main" {
+	{"directory", "app.main", false, `  app "main" {
     command = ["sleep", "1000"]
     cwd     = "/e2e-no-such-directory"
   }`, []string{"/e2e-no-such-directory"}},
-		{"interface", "ip.vip", true, `  ip "vip" {
+	{"interface", "ip.vip", true, `  ip "vip" {
     address   = "192.0.2.10/24"
     interface = "e2e-none"
   }`, []string{"e2e-none"}},
-		{"file", "loop.disk", true, `  loop "disk" {
+	{"file", "loop.disk", true, `  loop "disk" {
     file = "/srv/e2e-no-such-file.img"
   }`, []string{"/srv/e2e-no-such-file.img"}},
-		{"hook", "app.main", false, `  app "main" {
+	{"hook", "app.main", false, `  app "main" {
     command      = ["sleep", "1000"]
     before_start = ["sleep", "1000"]
     timeouts {
       start = "300ms"
     }
   }`, []string{"before_start"}},
-	}
+}
+
+func TestWhatCannotStartSaysWhyOnceHoldsUpItsDependentsAndDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	files := map[string]string{"fine.hcl": fine}
-	for _, w := range worlds {
+	for _, w := range badWorlds {
 		if !w.root || os.Geteuid() == 0 {
 			files[w.name+".hcl"] = broken(w.name, w.address, w.block)
 		}
@@ -72,7 +74,7 @@ func TestWhatCannotStartSaysWhyOnceHoldsUpItsDependentsAndDisturbsNobody(t *test
 	n.start()
 	n.isUp("fine")
 	before := n.pids()
-	for _, w := range worlds {
+	for _, w := range badWorlds {
 		if files[w.name+".hcl"] == "" {
 			t.Logf("%s: skipped, it needs root", w.name)
 			continue

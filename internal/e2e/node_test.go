@@ -34,6 +34,7 @@ type node struct {
 	agent    *exec.Cmd
 	ended    chan struct{} // the agent's process was reaped
 	http     *http.Client
+	labels   string // an argument of agent.hcl's node
 	extra    string // more of agent.hcl
 }
 
@@ -75,7 +76,7 @@ func (n *node) write(name, text string) {
 
 func (n *node) start(args ...string) {
 	n.t.Helper()
-	config := fmt.Sprintf("node {\n name = %q\n}\nservices {\n dir = \"services\"\n}\nstate {\n dir = \"state\"\n run = \"run\"\n}\nlogs {\n level = \"debug\"\n}\n%s", n.name, n.extra)
+	config := fmt.Sprintf("node {\n name = %q\n %s\n}\nservices {\n dir = \"services\"\n}\nstate {\n dir = \"state\"\n run = \"run\"\n}\nlogs {\n level = \"debug\"\n}\n%s", n.name, n.labels, n.extra)
 	must(n.t, os.WriteFile(n.path("agent.hcl"), []byte(config), 0o644))
 	log, err := os.OpenFile(n.path("agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(n.t, err)
@@ -134,6 +135,17 @@ func (n *node) tearDown() {
 		_ = n.agent.Process.Kill() // it may have ended by itself
 		<-n.ended
 		n.start("--stop-on-exit")
+		n.until("all that runs is known", func(s *status) string {
+			if len(s.Services) == 0 {
+				return "no service"
+			}
+			for _, v := range s.Services {
+				if v.State == "unknown" {
+					return v.Name
+				}
+			}
+			return ""
+		})
 		n.signal(syscall.SIGTERM)
 	}
 	if n.t.Failed() {
@@ -193,6 +205,12 @@ func (n *node) fetch(path string) ([]byte, error) {
 		err = fmt.Errorf("%s: %s", answer.Status, b)
 	}
 	return b, err
+}
+
+// readAll is the text of an answer that is not too long.
+func readAll(answer *http.Response) string {
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<24))
+	return string(b) + text(err)
 }
 
 // await asks until the answer is "", what is still missing, and gives up late.

@@ -55,34 +55,7 @@ func TestPostgresRunsOnItsDiskAndAddressAndIsHealedFromEveryLoss(t *testing.T) {
 	w.add("client", "10.77.0.2/24")
 	n := postgres(t, w)
 
-	// The client knows the address with another MAC: the host that had it before.
-	if out, err := w.in("client", "env", "PGCONNECT_TIMEOUT=5", "psql", "-w", "-h", vip, "-U", "postgres"); err == nil {
-		t.Fatalf("somebody answers already: %s", out) // the attempt fills the neighbour cache
-	}
-	await(t, "the client knows the old owner", func() string {
-		if is, want := w.believes("client", vip), w.mac("old"); is != want {
-			return fmt.Sprintf("it believes %q, not %s", is, want)
-		}
-		return ""
-	})
-	w.ip("old", "address", "del", vip+"/24", "dev", "eth0")
-	heard := w.listen("client", netip.MustParseAddr(vip))
-
-	n.start()
-	n.isUp("orders")
-	select {
-	case who := <-heard:
-		if who != w.mac("node") {
-			t.Errorf("%s announces the address, not %s", who, w.mac("node"))
-		}
-	case <-time.After(patience):
-		t.Error("the client heard no gratuitous ARP")
-	}
-	follows(t, w)
-	hasShape(t, n)
-	if out := query(t, w, "create table kept (word text); insert into kept values ('still here')"); out != "" {
-		t.Log(out)
-	}
+	comesUp(t, w, n)
 
 	t.Run("the address is removed by hand", func(t *testing.T) {
 		before := n.pids()
@@ -118,6 +91,37 @@ func TestPostgresRunsOnItsDiskAndAddressAndIsHealedFromEveryLoss(t *testing.T) {
 		n.wants(0, "start", "orders", "--timeout", "90s")
 		kept(t, w)
 	})
+}
+
+// comesUp starts the service while another host believes that the address is elsewhere.
+func comesUp(t *testing.T, w *network, n *node) {
+	t.Helper()
+	// The client knows the address with another MAC: the host that had it before.
+	if out, err := w.in("client", "env", "PGCONNECT_TIMEOUT=5", "psql", "-w", "-h", vip, "-U", "postgres"); err == nil {
+		t.Fatalf("somebody answers already: %s", out) // the attempt fills the neighbour cache
+	}
+	await(t, "the client knows the old owner", func() string {
+		if is, want := w.believes("client", vip), w.mac("old"); is != want {
+			return fmt.Sprintf("it believes %q, not %s", is, want)
+		}
+		return ""
+	})
+	w.ip("old", "address", "del", vip+"/24", "dev", "eth0")
+	heard := w.listen("client", netip.MustParseAddr(vip))
+
+	n.start()
+	n.isUp("orders")
+	select {
+	case who := <-heard:
+		if who != w.mac("node") {
+			t.Errorf("%s announces the address, not %s", who, w.mac("node"))
+		}
+	case <-time.After(patience):
+		t.Error("the client heard no gratuitous ARP")
+	}
+	follows(t, w)
+	hasShape(t, n)
+	query(t, w, "create table kept (word text); insert into kept values ('still here')")
 }
 
 // healed waits until a resource that was lost is up again: an event tells of the loss.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,8 +128,13 @@ func TestCommandsAroundAStartAndAStopRunInTheirPlaces(t *testing.T) {
 	n.wants(0, "stop", "a")
 	b, err := os.ReadFile(diary)
 	must(t, err)
-	if got, want := strings.Fields(string(b)), "[before_start starts after_start before_stop ends after_stop]"; fmt.Sprint(got) != want {
-		t.Errorf("%v, not %s", got, want)
+	got := strings.Fields(string(b))
+	// The program runs by itself from before_start on: its word comes before or behind after_start.
+	if i := slices.Index(got, "starts"); i == 1 || i == 2 {
+		got = slices.Delete(got, i, i+1)
+	}
+	if want := "[before_start after_start before_stop ends after_stop]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, not %s and starts early in it", got, want)
 	}
 }
 
@@ -152,7 +158,7 @@ func TestEachExitCodeHasItsMeaning(t *testing.T) {
   orchestrate = "manual"
   on_failure  = "stop"
   app "main" {
-    command = ["false"]
+    command = ["e2e-no-such-command"]
     restart {
       attempts = 1
       within   = "1m"
@@ -172,7 +178,7 @@ func TestEachExitCodeHasItsMeaning(t *testing.T) {
 	n.wants(2, "stop")
 	n.wants(3, "start", "never", "--timeout", "1s")
 	n.wants(0, "stop", "never", "--timeout", "30s")
-	if out := n.wants(1, "start", "broken", "--timeout", "30s"); !strings.Contains(out, "exited with code 1") {
+	if out := n.wants(1, "start", "broken", "--timeout", "30s"); !strings.Contains(out, "no such program") {
 		t.Errorf("it does not say why: %s", out)
 	}
 	n.wants(0, "freeze", "a")

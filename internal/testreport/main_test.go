@@ -68,3 +68,13 @@ func TestNoTestAtAllIsNotGood(t *testing.T) {
 		t.Error("an empty run is good")
 	}
 }
+
+func TestWhatNeedsRootIsNoExcuseForRoot(t *testing.T) {
+	list := "`TestAlways`\n## Without root\n`TestMount`\n"
+	if got := listFor(0, list); strings.Contains(got, "TestMount") || !strings.Contains(got, "TestAlways") {
+		t.Errorf("root may skip %q", got)
+	}
+	if got := listFor(1000, list); got != list {
+		t.Errorf("another user may skip %q", got)
+	}
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/svcctl/svcctl/engine"
+	"github.com/svcctl/svcctl/spec"
+)
+
+func TestWhatARevisionTookAwayIsStoppedAlsoByTheNextAgent(t *testing.T) {
+	s := newSite(t)
+	s.write("web.hcl", things("web", "a", "b"))
+	s.boot()
+	s.untilUp("web/thing.t1")
+	stopping := make(chan struct{})
+	gone := s.thing("web/thing.t1")
+	gone.stop = func(ctx context.Context) error { close(stopping); <-ctx.Done(); return ctx.Err() }
+	s.write("web.hcl", things("web", "a"))
+	<-stopping
+	s.untilReload("revision 2 is in force")
+	s.end()
+	gone.stop = nil
+	s.boot()
+	s.until("t1 stopped", func(f engine.Fact) bool { return f.Address == "web/thing.t1" && f.To == "down" })
+	if got := s.calls("web/thing.t1"); got != "start stop stop" {
+		t.Errorf("calls of what was removed: %s", got)
+	}
+	if got := s.calls("web/thing.t0"); got != "start" {
+		t.Errorf("calls of what stayed: %s", got)
+	}
+	s.settled()
+	s.boot()
+	s.untilUp("web/thing.t0")
+	if got := s.calls("web/thing.t1"); got != "start stop stop" {
+		t.Errorf("calls of what was removed, another agent later: %s", got)
+	}
+}
+
+// settled waits until the agent has noted that nothing goes by an older revision.
+func (s *site) settled() {
+	s.t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		if _, err := os.Stat(filepath.Join(s.dir, "state", "unsettled.json")); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-deadline:
+			s.t.Fatal("the agent never says that all was carried out")
+		}
+	}
+}
+
+func TestAServiceThatLeftTheFilesIsNotLostWhereTheAgentDiedBeforeItNotedThat(t *testing.T) {
+	s := newSite(t)
+	s.write("web.hcl", things("web", "a"))
+	s.write("db.hcl", things("db", "a"))
+	s.boot()
+	up := map[spec.Address]bool{}
+	s.until("both up", func(f engine.Fact) bool {
+		up[f.Address] = up[f.Address] || f.To == "up"
+		return up["web/thing.t0"] && up["db/thing.t0"]
+	})
+	s.settled()
+	s.end()
+	// As a kill between the two writes leaves it: the revision is there, what follows is not.
+	store, err := openRevisions(filepath.Join(s.dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "state", "unsettled.json"), []byte(`{"from":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Put(map[string][]byte{"db.hcl": []byte(things("db", "a"))}, "test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.dir, "services", "web.hcl")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and it stays known
+		s.boot()
+		s.untilUp("web/thing.t0")
+		snap, err := s.agent.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := snap.Service("web"); v == nil || !v.Undeclared {
+			t.Errorf("web: %+v", v)
+		}
+		s.settled()
+	}
+}
