@@ -318,7 +318,7 @@ func (l *loop) open(res *spec.Resource) (*handle, error) {
 		return nil, err
 	}
 	h = &handle{driver: d, digest: res.Digest}
-	if w, ok := d.(drivers.Watcher); ok && res.Monitor {
+	if w, ok := d.(drivers.Watcher); ok { // without monitor a loss is shown all the same
 		address := res.Address
 		h.stopWatch, err = w.Watch(func(st drivers.Status) { l.agent.inbox.observe(address, observed(st)) })
 		if err != nil {

@@ -191,3 +191,47 @@ func TestEachExitCodeHasItsMeaning(t *testing.T) {
 	n.wants(1, "apply", bad)
 	n.wants(0, "plan")
 }
+
+func TestTheLossOfWhatIsNotMonitoredIsShownAndNotHealed(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": `service "a" {
+  app "batch" {
+    command = ["/bin/sleep", "1000"]
+    monitor = false
+  }
+}
+`})
+	n.start()
+	n.isUp("a")
+	kill(t, n.pids()["a/app.batch"])
+	n.until("the loss is shown", func(s *status) string {
+		if r := s.resource("a/app.batch"); r.State != "failed" {
+			return r.State
+		}
+		return ""
+	})
+	if out := n.wants(0, "status", "a"); !strings.Contains(out, "it is not healed") {
+		t.Errorf("the status does not say that it is not healed: %s", out)
+	}
+}
+
+func TestAnAgentThatStopsOnExitStopsWhatAnEarlierOneLeft(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": chain("a", "1", "1", "1")})
+	n.start()
+	n.isUp("a")
+	before := n.pids()
+	for range 5 { // it is told to end before it knows of anything: that is a race
+		n.signal(syscall.SIGKILL)
+		n.start("--stop-on-exit")
+		n.signal(syscall.SIGTERM)
+		for address, pid := range before {
+			if alive(pid) {
+				t.Fatalf("%s outlived an agent that stops on exit", address)
+			}
+		}
+		n.start()
+		n.isUp("a")
+		before = n.pids()
+	}
+}
