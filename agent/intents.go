@@ -126,12 +126,23 @@ func (k *intentKeeper) run(ctx context.Context) {
 		select {
 		case <-k.wake:
 		case <-retry.C:
+			k.missing()
 		case <-ctx.Done():
 			k.save()
 			return
 		}
 		k.save()
 	}
+}
+
+// missing has the file written again where its directory came back without it.
+func (k *intentKeeper) missing() {
+	if _, err := os.Stat(k.path); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	k.mu.Lock()
+	k.dirty = k.dirty || len(k.intents) > 0
+	k.mu.Unlock()
 }
 
 func (k *intentKeeper) save() {

@@ -67,6 +67,21 @@ func TestAnIntentThatCannotBeWrittenDelaysNobodyAndIsWrittenLater(t *testing.T) 
 	}
 }
 
+func TestAnIntentFileThatVanishedIsWrittenAgain(t *testing.T) {
+	dir := t.TempDir()
+	k := newIntentKeeper(dir, hclog.NewNullLogger())
+	k.set("web", &engine.Intent{State: engine.WishStopped})
+	k.save()
+	if err := os.Remove(filepath.Join(dir, "intents.json")); err != nil {
+		t.Fatal(err)
+	}
+	k.missing()
+	k.save()
+	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
+		t.Errorf("read back: %+v", got)
+	}
+}
+
 func TestADamagedIntentFileIsPutAsideNotOverwritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "intents.json")

@@ -15,7 +15,7 @@ import (
 )
 
 // settleLook is how often it is looked whether all of a new revision was carried out.
-const settleLook = 250 * time.Millisecond
+const settleLook = time.Second
 
 // A revision is in force before all that it took away is stopped, and only the one
 // before knows how to stop that. unsettled says, to an agent that comes in between,

@@ -190,7 +190,7 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 		r.probeAt = e.nextProbe()
 	case Failed:
 		fact.Exit = r.exit
-		r.err, r.pid = message, 0
+		r.err = message // what is left of it keeps its pid
 	case Down:
 		if r.state == Unknown {
 			fact.Exit = r.exit

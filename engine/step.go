@@ -399,6 +399,9 @@ func (e *Engine) fail(s *service, r *resource, message string, clean bool) {
 	r.ready = time.Time{}
 	e.enter(s, r, Failed, message)
 	r.clean, r.lost = clean, from == Up
+	if clean {
+		r.pid = 0
+	}
 	r.again = r.again || from == Up || from == Starting
 	// What was found broken before anyone started it is no failed attempt.
 	if p.Attempts != unlimitedRetries && (from == Up || from == Starting) {
