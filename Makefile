@@ -42,7 +42,7 @@ soak: build ## the failure tests again and again; dated output under docs/result
 
 bench: build ## figures, into docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem ./engine ./spec ./keeper ./drivers/...
-	$(GO) run ./internal/bench
+	$(GO) run ./internal/bench -write docs/performance.md
 
 bench-peers: ## the same with every peer that Debian has
 	scripts/setup.sh $(PEER_TOOLS)

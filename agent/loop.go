@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -86,10 +87,28 @@ func (l *loop) step(ev engine.Event) {
 	if answered {
 		l.updated(done)
 	}
-	for _, action := range l.engine.Step(time.Now(), ev) {
+	actions := l.engine.Step(time.Now(), ev)
+	begun := l.act(actions)
+	if answered {
+		l.finished(done.Op)
+	}
+	if begun {
+		runtime.Gosched() // calls go first: writing down what happened takes longer than deciding it
+	}
+	for _, action := range actions {
+		if r, ok := action.(engine.Record); ok {
+			l.agent.record(r.Fact)
+		}
+	}
+}
+
+// act does all that is asked for but the writing down, and tells whether a call began.
+func (l *loop) act(actions []engine.Action) (begun bool) {
+	for _, action := range actions {
 		switch action := action.(type) {
 		case engine.Do:
 			l.begin(action)
+			begun = true
 		case engine.Cancel:
 			if r := l.calls[action.Op]; r != nil {
 				r.cancel()
@@ -100,17 +119,14 @@ func (l *loop) step(ev engine.Event) {
 			l.reply = action.Err
 		case engine.Remember:
 			l.agent.intents.set(action.Service, action.Intent)
-		case engine.Record:
-			l.agent.record(action.Fact)
+		case engine.Record: // written down later, in order
 		case engine.Reset:
 			l.reset(action.Why)
 		default:
 			panic(fmt.Sprintf("internal error: unknown action %T", action))
 		}
 	}
-	if answered {
-		l.finished(done.Op)
-	}
+	return begun
 }
 
 // arm sets the timer to the machine's next deadline.
