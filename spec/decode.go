@@ -16,7 +16,7 @@ type part struct {
 	schema  *Schema
 	value   reflect.Value // of the struct, addressable
 	unknown map[string]bool
-	failed  bool // it holds less than was written, so that it can't be judged as a whole
+	failed  map[string]bool // arguments and blocks that hold less than was written
 }
 
 // fixedDefaults are the arguments of a schema when nothing is written.
@@ -41,7 +41,7 @@ func (r *run) newPart(s *Schema) *part {
 	}
 	v := reflect.New(s.Type).Elem()
 	v.Set(d.value) // slices and maps are shared: a Config is never changed
-	return &part{schema: s, value: v, unknown: map[string]bool{}}
+	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
 }
 
 // setDefault writes a field's default, which its tag holds as HCL without quotes.
@@ -92,7 +92,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 			continue
 		}
 		if x.decodeArgument(d, p, f, a) == failed {
-			result, p.failed = failed, true
+			result, p.failed[f.Name] = failed, true
 		}
 	}
 	seen := map[string]*hclsyntax.Block{}
@@ -115,7 +115,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 		if x.decodeBlock(d, p, def, b) == failed {
 			result = failed
 			// The language's own blocks are judged apart from what is around them.
-			p.failed = p.failed || !slices.Contains(Language(), p.schema)
+			p.failed[def.Name] = p.failed[def.Name] || !slices.Contains(Language(), p.schema)
 		}
 	}
 	for _, p := range d.parts {
@@ -125,9 +125,11 @@ func (x *evaluation) decode(d *decoding) outcome {
 				if !explained[f.Name] {
 					x.report(codeMissing, d.at, fmt.Sprintf("Add %s. %s", exampleOf(f), f.Doc), d.what, f.Name)
 				}
-				result, p.failed = failed, true
+				result, p.failed[f.Name] = failed, true
 			}
-			p.failed = p.failed || explained[f.Name]
+			if explained[f.Name] {
+				p.failed[f.Name] = true
+			}
 		}
 	}
 	return max(result, x.validate(d, places))
@@ -267,16 +269,11 @@ func (x *evaluation) decodeBlock(d *decoding, p *part, def *Block, b *hclsyntax.
 	return result
 }
 
-// validate asks the structs for what their tags don't say. A struct with unknown
-// values is not asked: it would judge what is not there.
+// validate asks the structs for what their tags don't say.
 func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome {
 	result := evaluated
 	for _, p := range d.parts {
-		v, ok := p.value.Addr().Interface().(Validator)
-		if !ok || p.failed || len(p.unknown) > 0 {
-			continue
-		}
-		for _, problem := range v.Validate() {
+		for _, problem := range p.problems() {
 			at, written := places[problem.Field]
 			if !written {
 				at = d.at

@@ -141,12 +141,23 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 	if diags.HasErrors() {
 		for _, d := range diags {
 			if d.Severity == hcl.DiagError && d.Summary != "Call to unknown function" { // that was found while parsing
-				x.report(codeEvaluation, rangeOf(d, x.file.path), d.Detail, lowerFirst(d.Summary))
+				summary, detail := said(d)
+				x.report(codeEvaluation, rangeOf(d, x.file.path), detail, summary)
 			}
 		}
 		return cty.DynamicVal, failed
 	}
 	return v, evaluated
+}
+
+// said takes the reason out of what HCL says about an operator that fails.
+func said(d *hcl.Diagnostic) (summary, detail string) {
+	if why, is := strings.CutPrefix(d.Detail, "Error during operation: "); is {
+		if summary, detail, is = strings.Cut(why, ": "); is {
+			return summary, strings.ToUpper(detail[:1]) + detail[1:]
+		}
+	}
+	return lowerFirst(d.Summary), d.Detail
 }
 
 // include reads a file for file("…"), once a load.
@@ -202,8 +213,9 @@ func endless(v cty.Value) bool {
 	if v.Type() != cty.Number || !v.IsKnown() || v.IsNull() {
 		return false
 	}
-	e := v.AsBigFloat().MantExp(nil)
-	return e > 4096 || e < -4096
+	n := v.AsBigFloat()
+	e := n.MantExp(nil)
+	return n.IsInf() || e > 4096 || e < -4096
 }
 
 // checkCalls finds calls to functions that do not exist, and endless numbers.

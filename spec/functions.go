@@ -11,10 +11,13 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -23,8 +26,8 @@ import (
 // functions are those whose value follows from their arguments alone. file is
 // added for each file, since it reads relative to it.
 var functions = map[string]function.Function{
-	"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc,
-	"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "signum": stdlib.SignumFunc,
+	"abs": boundedNumbers(stdlib.AbsoluteFunc), "ceil": boundedNumbers(stdlib.CeilFunc), "floor": boundedNumbers(stdlib.FloorFunc),
+	"max": boundedNumbers(stdlib.MaxFunc), "min": boundedNumbers(stdlib.MinFunc), "parseint": stdlib.ParseIntFunc, "signum": stdlib.SignumFunc,
 
 	"upper": stdlib.UpperFunc, "lower": stdlib.LowerFunc, "title": stdlib.TitleFunc,
 	"join": stdlib.JoinFunc, "split": stdlib.SplitFunc, "replace": stdlib.ReplaceFunc,
@@ -36,7 +39,7 @@ var functions = map[string]function.Function{
 
 	"concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc, "length": lengthFunc,
 	"merge": stdlib.MergeFunc, "keys": stdlib.KeysFunc, "values": stdlib.ValuesFunc, "lookup": stdlib.LookupFunc,
-	"element": stdlib.ElementFunc, "range": stdlib.RangeFunc, "zipmap": stdlib.ZipmapFunc,
+	"element": stdlib.ElementFunc, "range": boundedNumbers(stdlib.RangeFunc), "zipmap": stdlib.ZipmapFunc,
 	"coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc, "compact": stdlib.CompactFunc,
 	"distinct": stdlib.DistinctFunc, "flatten": stdlib.FlattenFunc, "reverse": stdlib.ReverseListFunc,
 	"sort": stdlib.SortFunc, "slice": stdlib.SliceFunc, "chunklist": stdlib.ChunklistFunc,
@@ -119,17 +122,26 @@ var lengthFunc = function.New(&function.Spec{
 	},
 })
 
-var wideVerb = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4,}`)
+var (
+	wideVerb   = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4,}`)
+	numberVerb = regexp.MustCompile(`%[^a-zA-Z%]*[bcdeEfFgGoxX]`)
+	wideNumber = regexp.MustCompile(`^[+-]?[0-9.]+[eE][+-]?[0-9]{4,}$`)
+)
 
-// boundedFormat keeps a width from costing more memory than there is.
+// boundedFormat keeps a width, or a number, from costing more memory than there is.
 func boundedFormat(f function.Function) function.Function {
 	params := f.Params()
 	return function.New(&function.Spec{
 		Params:   params,
 		VarParam: f.VarParam(),
 		Type: func(args []cty.Value) (cty.Type, error) {
-			if args[0].IsKnown() && !args[0].IsNull() && wideVerb.MatchString(args[0].AsString()) {
-				return cty.DynamicPseudoType, function.NewArgErrorf(0, "a width has at most three digits")
+			if form := args[0]; form.IsKnown() && !form.IsNull() {
+				if wideVerb.MatchString(form.AsString()) {
+					return cty.DynamicPseudoType, function.NewArgErrorf(0, "a width has at most three digits")
+				}
+				if numberVerb.MatchString(form.AsString()) && slices.ContainsFunc(args[1:], wideWithin) {
+					return cty.DynamicPseudoType, errEndless
+				}
 			}
 			return f.ReturnTypeForValues(args)
 		},
@@ -137,21 +149,100 @@ func boundedFormat(f function.Function) function.Function {
 	})
 }
 
-var wideNumber = regexp.MustCompile(`[0-9][eE][+-]?[0-9]{4,}`)
+// wideWithin says whether text in a value would be an endless number.
+func wideWithin(v cty.Value) bool {
+	found := false
+	_ = cty.Walk(v, func(_ cty.Path, v cty.Value) (bool, error) { // the function gives no error
+		found = found || v.Type() == cty.String && v.IsKnown() && !v.IsNull() && wideNumber.MatchString(v.AsString())
+		return !found, nil
+	})
+	return found
+}
+
+// operators are those of arithmetic. HCL's own answer infinity where they divide by
+// zero, and turn text into numbers that take seconds to write out.
+var operators = map[*hclsyntax.Operation]*hclsyntax.Operation{
+	hclsyntax.OpAdd:      boundedOperator(hclsyntax.OpAdd, false),
+	hclsyntax.OpSubtract: boundedOperator(hclsyntax.OpSubtract, false),
+	hclsyntax.OpMultiply: boundedOperator(hclsyntax.OpMultiply, false),
+	hclsyntax.OpDivide:   boundedOperator(hclsyntax.OpDivide, true),
+	hclsyntax.OpModulo:   boundedOperator(hclsyntax.OpModulo, true),
+	hclsyntax.OpNegate:   boundedOperator(hclsyntax.OpNegate, false),
+}
+
+// boundOperators makes the operators of a tree ours.
+func boundOperators(body *hclsyntax.Body) {
+	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+		switch n := n.(type) {
+		case *hclsyntax.BinaryOpExpr:
+			if ours := operators[n.Op]; ours != nil {
+				n.Op = ours
+			}
+		case *hclsyntax.UnaryOpExpr:
+			if ours := operators[n.Op]; ours != nil {
+				n.Op = ours
+			}
+		}
+		return nil
+	})
+}
+
+// What stands before the colon is the summary of a finding.
+var (
+	errZero    = errors.New("division by zero: let a condition see to it that what stands behind / or % is not 0")
+	errEndless = errors.New("the number is too large: write at most a thousand digits")
+)
+
+func boundedOperator(op *hclsyntax.Operation, divides bool) *hclsyntax.Operation {
+	f := boundedNumbers(op.Impl)
+	if !divides {
+		return &hclsyntax.Operation{Impl: f, Type: op.Type}
+	}
+	return &hclsyntax.Operation{Type: op.Type, Impl: function.New(&function.Spec{
+		Params: f.Params(),
+		Type:   function.StaticReturnType(op.Type),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if args[1].AsBigFloat().Sign() == 0 {
+				return cty.UnknownVal(op.Type), errZero
+			}
+			return f.Call(args)
+		},
+	})}
+}
 
 // boundedNumbers keeps text from becoming a number that takes seconds to write out.
 func boundedNumbers(f function.Function) function.Function {
 	return function.New(&function.Spec{
-		Params: f.Params(),
-		Type: func(args []cty.Value) (cty.Type, error) {
-			a := args[0]
-			if a.IsKnown() && !a.IsNull() && a.Type() == cty.String && wideNumber.MatchString(a.AsString()) {
-				return cty.DynamicPseudoType, function.NewArgErrorf(0, "an exponent has at most three digits")
+		Params:   f.Params(),
+		VarParam: f.VarParam(),
+		Type:     func(args []cty.Value) (cty.Type, error) { return f.ReturnTypeForValues(args) },
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if i := slices.IndexFunc(args, endlessWithin); i >= 0 {
+				return cty.DynamicVal, function.NewArgError(i, errEndless)
 			}
-			return f.ReturnTypeForValues(args)
+			v, err := f.Call(args)
+			if err == nil && endlessWithin(v) {
+				if len(args) == 1 && args[0].Type() == cty.String {
+					return cty.DynamicVal, function.NewArgError(0, errEndless)
+				}
+				return cty.DynamicVal, errEndless
+			}
+			return v, err
 		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
 	})
+}
+
+// endlessWithin says whether a number in a value would take seconds to become text.
+func endlessWithin(v cty.Value) bool {
+	if v.Type() == cty.String || v.Type() == cty.Bool {
+		return false
+	}
+	found := false
+	_ = cty.Walk(v, func(_ cty.Path, v cty.Value) (bool, error) { // the function gives no error
+		found = found || endless(v)
+		return !found, nil
+	})
+	return found
 }
 
 // boundedProduct keeps the product of a few lists from costing more memory than there is.

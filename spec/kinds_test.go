@@ -19,15 +19,18 @@ type mountConfig struct {
 	Path   string   `hcl:"path" doc:"Where." export:"true"`
 	Type   string   `hcl:"type" default:"ext4" oneof:"ext4 xfs btrfs" doc:"The file system." export:"true"`
 	Option []string `hcl:"options,optional" doc:"Mount options." reload:"live"`
-	Size   Bytes    `hcl:"size,optional" doc:"The size."`
+	Size   Bytes    `hcl:"size,optional" positive:"true" doc:"The size."`
 	MkFS   bool     `hcl:"mkfs,optional" doc:"Make a file system on a blank device."`
 }
 
-func (m *mountConfig) Validate() []Problem {
+func (m *mountConfig) Validate() (out []Problem) {
 	if !strings.HasPrefix(m.Path, "/") {
-		return []Problem{{"path", "a mount point is an absolute path", "Write \"/" + m.Path + "\"."}}
+		out = append(out, Problem{"path", "a mount point is an absolute path", "Write \"/" + m.Path + "\"."})
 	}
-	return nil
+	if m.MkFS && m.Type != "xfs" {
+		out = append(out, Problem{"mkfs", "mkfs is for xfs", "Write type = \"xfs\"."})
+	}
+	return out
 }
 
 type ipConfig struct {

@@ -132,8 +132,7 @@ func (a *serviceArguments) Validate() []Problem {
 	for _, n := range a.Nodes {
 		if !validName(n, true) {
 			out = append(out, Problem{"nodes", fmt.Sprintf("%q is no name of a node", n), "Letters, digits, -, _ and dots, at most 63."})
-		}
-		if seen[n] {
+		} else if seen[n] {
 			out = append(out, Problem{"nodes", fmt.Sprintf("node %q is named twice", n), "Remove one of them."})
 		}
 		seen[n] = true

@@ -55,6 +55,7 @@ type file struct {
 	services     []*Service
 	mentions     []mention
 	declared     []declaration
+	lost         []string // names of services whose full names are mistaken
 	findings     []Finding
 }
 
@@ -245,7 +246,7 @@ func (r *run) refresh(f *file) {
 			return
 		}
 	}
-	f.reads, f.services, f.mentions, f.declared, f.findings, f.incomplete = nil, nil, nil, nil, f.structural(), false
+	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
 	r.evaluate(f, body)
 }
 

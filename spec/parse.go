@@ -158,8 +158,7 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
 	}
 	parsed, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	var findings []Finding
-	broken := false
+	var findings, wrong []Finding
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
 			continue
@@ -170,11 +169,61 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
 			continue
 		}
-		broken = true
-		findings = append(findings, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
+		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
 	}
 	body, _ := parsed.Body.(*hclsyntax.Body)
-	return body, findings, broken || body == nil
+	if body != nil {
+		boundOperators(body)
+	}
+	return body, append(findings, withoutConsequences(wrong, src)...), len(wrong) > 0 || body == nil
+}
+
+// What an open quote, or an open ${ inside quotes, is called. Behind it text is taken
+// for code and code for text, up to the end of the file.
+var openQuotes = []string{
+	"invalid multi-line string", "unterminated template string", "unterminated string literal", "invalid string literal",
+	"extra characters after interpolation expression", "unclosed template interpolation sequence",
+}
+
+// withoutConsequences keeps the first mistake of each line, and of those in and behind
+// an open quote the first.
+func withoutConsequences(wrong []Finding, src []byte) []Finding {
+	slices.SortStableFunc(wrong, func(a, b Finding) int { return a.Range.Start.Byte - b.Range.Start.Byte })
+	open := len(src) + 1
+	if slices.ContainsFunc(wrong, func(f Finding) bool { return f.Summary == openQuotes[0] }) {
+		open = openQuote(src)
+	}
+	var kept []Finding
+	for _, f := range wrong {
+		if n := len(kept); n > 0 {
+			last := kept[n-1]
+			if last.Range.Start.Line == f.Range.Start.Line || slices.Contains(openQuotes, last.Summary) || last.Range.Start.Byte >= open {
+				continue
+			}
+		}
+		kept = append(kept, f)
+	}
+	return kept
+}
+
+// openQuote is where the first text begins that does not end on its line. The mistake
+// may lie inside its ${ }, where a missing quote moves all others.
+func openQuote(src []byte) int {
+	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+	var open []int
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOQuote:
+			open = append(open, t.Range.Start.Byte)
+		case hclsyntax.TokenCQuote:
+			open = open[:max(0, len(open)-1)]
+		case hclsyntax.TokenQuotedNewline:
+			if len(open) > 0 {
+				return open[len(open)-1]
+			}
+		}
+	}
+	return len(src) + 1
 }
 
 func rangeOf(d *hcl.Diagnostic, name string) hcl.Range {

@@ -50,6 +50,7 @@ type Field struct {
 	Secret   bool // never shown in any output
 	Export   bool // readable by siblings as kind.name.field
 	Live     bool // changed by Update, without a stop
+	Positive bool // zero is what it is when left out, and can't be written
 	Type     cty.Type
 	Index    []int // for reflect.Value.FieldByIndex
 }
@@ -71,8 +72,10 @@ type Problem struct {
 	Detail  string // what is wrong and what to write instead
 }
 
-// Validator is implemented by a *Config that checks more than its tags say. It is
-// called only when every argument was decoded and known.
+// Validator is implemented by a *Config that checks more than its tags say. Where an
+// argument is mistaken or not known yet it is called with several values in its place,
+// and heard only in what it says of other arguments each time. So a rule about two
+// arguments says nothing where one of them has its zero value.
 type Validator interface{ Validate() []Problem }
 
 // Exporter is implemented by a *Config with values for its siblings beyond the
@@ -103,6 +106,7 @@ type Kinds interface {
 //	default:"10s"       makes it optional
 //	oneof:"a b c"       the allowed words
 //	secret:"true"  export:"true"  reload:"live"
+//	positive:"true"     0 can't be written: left out it means something else
 //
 // A field is a string, bool, int, int64, float64, Bytes, time.Duration, a slice of
 // string, or a map of string. A wrong struct is a bug and panics.
@@ -138,6 +142,7 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 			Secret:   f.Tag.Get("secret") == "true",
 			Export:   f.Tag.Get("export") == "true",
 			Live:     live,
+			Positive: f.Tag.Get("positive") == "true",
 			Type:     typeOf(name, f),
 			Index:    f.Index,
 		})

@@ -222,7 +222,11 @@ func (x *evaluation) serviceContext(s *serviceDraft, nodeKnown bool) *hcl.EvalCo
 	}
 	vars := map[string]cty.Value{"cluster": cty.ObjectVal(map[string]cty.Value{"name": cluster})}
 	if s != nil {
-		vars["service"] = cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(s.name)})
+		own := cty.UnknownVal(cty.String)
+		if validName(s.name, false) {
+			own = cty.StringVal(s.name)
+		}
+		vars["service"] = cty.ObjectVal(map[string]cty.Value{"name": own})
 		name, labels := cty.UnknownVal(cty.String), cty.UnknownVal(cty.Map(cty.String))
 		if n.Name != "" && nodeKnown {
 			name, labels = cty.StringVal(n.Name), cty.MapValEmpty(cty.String)
@@ -249,10 +253,6 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		what: "service", body: b.Body, at: b.TypeRange, parts: []*part{args},
 		ctx: x.serviceContext(nil, false), blocks: append(kinds, "drill"),
 	})
-	if !named {
-		x.file.incomplete = true
-		return
-	}
 	a := args.value.Addr().Interface().(*serviceArguments)
 	svc := x.newService(b, a)
 	at := b.DefRange()
@@ -262,10 +262,16 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 			place = attr.Expr.Range()
 		}
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
-		got = failed
+		args.failed["namespace"] = true
 	}
-	x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
-	x.mentions(b, svc, a)
+	switch {
+	case named && !args.failed["namespace"]:
+		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
+	default: // it is there, under a name that is not known
+		got = failed
+		x.file.lost = append(x.file.lost, svc.Name)
+	}
+	x.mentions(b, svc, a, args.failed["namespace"])
 	x.serviceWarnings(b, svc)
 	draft := &serviceDraft{name: svc.Name, fullName: svc.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
 	// A node that is no candidate never runs the service, and expressions such as
@@ -312,8 +318,12 @@ func samePlaces(a, b *Service) bool {
 }
 
 func (x *evaluation) newService(b *hclsyntax.Block, a *serviceArguments) *Service {
+	name := ""
+	if len(b.Labels) > 0 {
+		name = b.Labels[0]
+	}
 	s := &Service{
-		Name: b.Labels[0], Namespace: a.Namespace, Description: a.Description, Nodes: a.Nodes,
+		Name: name, Namespace: a.Namespace, Description: a.Description, Nodes: a.Nodes,
 		Topology: Topology(a.Topology), Orchestrate: Orchestrate(a.Orchestrate), OnFailure: OnFailure(a.OnFailure),
 		Count: a.Count, MaxPerNode: a.MaxPerNode, Memory: int64(a.Memory), CPU: a.CPU,
 		RTO: a.RTO, RPO: a.RPO, MaximumLag: a.MaximumLag, Placement: Placement{By: "order"},
@@ -380,8 +390,9 @@ func (x *evaluation) serviceWarnings(b *hclsyntax.Block, s *Service) {
 	}
 }
 
-// mentions notes the other services that a service names, with full names.
-func (x *evaluation) mentions(b *hclsyntax.Block, s *Service, a *serviceArguments) {
+// mentions notes the other services that a service names, with full names. Where its
+// own namespace is lost, the full names of its neighbours are too.
+func (x *evaluation) mentions(b *hclsyntax.Block, s *Service, a *serviceArguments, lost bool) {
 	for _, m := range []struct {
 		argument string
 		names    []string
@@ -393,6 +404,8 @@ func (x *evaluation) mentions(b *hclsyntax.Block, s *Service, a *serviceArgument
 			full := FullName(s.Namespace, n)
 			if ns, name, has := strings.Cut(n, "/"); has {
 				full = FullName(ns, name)
+			} else if lost {
+				continue
 			}
 			if slices.Contains(*m.full, full) {
 				continue

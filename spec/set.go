@@ -14,7 +14,11 @@ import (
 // mentioned and not there, and services that require each other.
 func (r *run) checkSet() {
 	declared := map[string]hcl.Range{}
+	lost := map[string]bool{}
 	for _, p := range r.paths {
+		for _, name := range r.files[p].lost {
+			lost[name] = true
+		}
 		for _, d := range r.files[p].declared {
 			if first, twice := declared[d.fullName]; twice {
 				r.report(newFinding(codeTwiceService, d.at, fmt.Sprintf("The first is at %s: give one of them another name or namespace.", place(first)), d.fullName))
@@ -32,7 +36,7 @@ func (r *run) checkSet() {
 	with := map[[2]string]bool{}
 	for _, p := range r.paths {
 		for _, m := range r.files[p].mentions {
-			r.checkMention(m, declared)
+			r.checkMention(m, declared, lost)
 			pair := [2]string{m.from, m.to}
 			switch m.argument {
 			case "requires":
@@ -64,12 +68,12 @@ func (r *run) hasErrors() bool {
 	return false
 }
 
-func (r *run) checkMention(m mention, declared map[string]hcl.Range) {
+func (r *run) checkMention(m mention, declared map[string]hcl.Range, lost map[string]bool) {
 	if m.from == m.to {
 		r.report(newFinding(codeItself, m.at, "Remove it.", m.from, m.argument))
 		return
 	}
-	if _, ok := declared[m.to]; ok || r.anyBad {
+	if _, ok := declared[m.to]; ok || r.anyBad || lost[m.to[strings.LastIndexByte(m.to, '/')+1:]] {
 		return
 	}
 	names := slices.Collect(maps.Keys(declared))

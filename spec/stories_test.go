@@ -348,3 +348,32 @@ func TestFilesInOtherEncodings(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatDependsOnAnUnknownValueIsNotJudged(t *testing.T) {
+	mount := func(path string) string {
+		return fmt.Sprintf("service \"x\" {\n  mount \"m\" {\n    device = \"/dev/sdb\"\n    path = %q\n    mkfs = true\n    type = node.name == \"n1\" ? \"xfs\" : \"ext4\"\n  }\n}\n", path)
+	}
+	l := NewLoader(Options{Kinds: testKinds})
+	m := set("a.hcl", mount("/srv"))
+	mustLoad(t, l, m)
+	write(m, "a.hcl", mount("srv"))
+	if _, findings := l.Load(m); len(findings) != 1 || findings[0].Summary != "a mount point is an absolute path" {
+		t.Errorf("the path is mistaken whatever the type is:\n%s", printed(findings))
+	}
+}
+
+func TestAServiceWithAMistakenNameComesBackWithItsName(t *testing.T) {
+	m := set("a.hcl", "service \"a b\" {\n}\n", "b.hcl", "service \"b\" {\n  requires = [\"a b\", \"a\"]\n}\n")
+	l := NewLoader(testOptions)
+	if _, findings := l.Load(m); len(findings) != 2 || findings[0].Code != codeName || findings[1].Code != codeService {
+		t.Fatalf("one bad name, one missing service:\n%s", printed(findings))
+	}
+	write(m, "a.hcl", "service \"a\" {\n}\n")
+	if _, findings := l.Load(m); len(findings) != 1 || findings[0].Code != codeService {
+		t.Errorf("the bad name is gone, so that who requires it is mistaken:\n%s", printed(findings))
+	}
+	write(m, "b.hcl", "service \"b\" {\n  requires = [\"a\"]\n}\n")
+	if s := mustLoad(t, l, m); len(s.Names) != 2 {
+		t.Errorf("services %v", s.Names)
+	}
+}

@@ -94,6 +94,14 @@ func checkType(f *Field, v cty.Value) *mistake {
 
 // setValue converts a known value, which is not null, and puts it into a field.
 func setValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
+	m := convertValue(rv, f, v)
+	if m == nil && f.Positive && rv.IsZero() {
+		return wrong(codeNumber, "Leave it out, or write more.", f.Name, "more than 0")
+	}
+	return m
+}
+
+func convertValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	switch rv.Type() {
 	case durationType, promiseType:
 		return setDuration(rv, f, v)

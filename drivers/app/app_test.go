@@ -412,6 +412,15 @@ func TestAMistakeNamesWhatToWriteInstead(t *testing.T) {
 			t.Errorf("%s: %+v", field, p)
 		}
 	}
+	for _, kind := range []string{"simple", "forking"} {
+		for _, status := range [][]string{{}, {""}} {
+			c := config("true")
+			c.Type, c.Status = kind, status
+			if p := c.Validate(); len(p) != 1 || p[0].Field != "status" || p[0].Summary != "Empty command" {
+				t.Errorf("type %s with status %q: %+v", kind, status, p)
+			}
+		}
+	}
 	if p := config("true").Validate(); len(p) > 0 {
 		t.Errorf("the defaults: %+v", p)
 	}

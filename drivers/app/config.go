@@ -107,10 +107,10 @@ func (c *Config) Validate() (out []spec.Problem) {
 }
 
 func (c *Config) validateType(add func(field, summary, detail string, args ...any)) {
-	if c.Type == "forking" && len(c.Status) == 0 {
+	if c.Type == "forking" && c.Status == nil { // an empty one is a mistake already
 		add("status", "No status command", "The command of a forking app ends, so that only a status command can tell whether the app is up. Add status = [\"…\"], or keep the program in the foreground and write type = \"simple\".")
 	}
-	if c.Type != "forking" && len(c.Status) > 0 {
+	if c.Type != "forking" && len(c.Status) > 0 && c.Status[0] != "" {
 		add("status", "Status of a simple app", "A simple app is up while its process lives. Write type = \"forking\" if the command leaves a daemon behind, or a check \"exec\" to watch more than that.")
 	}
 	if c.Type == "forking" && c.Ready == "notify" {

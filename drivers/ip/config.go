@@ -43,7 +43,7 @@ func (c *Config) Validate() (found []spec.Problem) {
 		switch {
 		case err == nil && !p.Addr().Is4():
 			problem("label", "Label of an IPv6 address", "The kernel keeps labels of IPv4 addresses only; remove it.")
-		case len(c.Label) > 15 || !strings.HasPrefix(c.Label, c.Interface+":"):
+		case len(c.Label) > 15 || c.Interface != "" && !strings.HasPrefix(c.Label, c.Interface+":"):
 			problem("label", "Impossible label", `%q must be at most 15 characters and start with "%s:".`, c.Label, c.Interface)
 		}
 	}

@@ -25,7 +25,7 @@ const linkDir = "/run/svcctl/loop"
 // Config is the schema of kind loop.
 type Config struct {
 	File     string     `hcl:"file" export:"true" doc:"The file, an absolute path."`
-	Size     spec.Bytes `hcl:"size,optional" doc:"Create a missing file, sparse, of this size. A file that exists keeps its size. Without it a missing file is an error."`
+	Size     spec.Bytes `hcl:"size,optional" positive:"true" doc:"Create a missing file, sparse, of this size. A file that exists keeps its size. Without it a missing file is an error."`
 	ReadOnly bool       `hcl:"read_only" default:"false" doc:"Attach it so that nothing can be written."`
 	DirectIO bool       `hcl:"direct_io" default:"false" doc:"Bypass the page cache of the file system that holds the file, where it can."`
 	Device   string     `hcl:"device,optional" doc:"Take this loop device, such as /dev/loop7. By default any free one is taken, and a stable link to it is exported as device."`

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -80,6 +81,16 @@ func expectError(t *testing.T, err error, parts ...string) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error is %v; want %q in it", err, part)
 		}
+	}
+}
+
+func TestASizeOfZeroCannotBeWritten(t *testing.T) {
+	r := new(drivers.Registry)
+	Register(r)
+	set := fstest.MapFS{"a.hcl": {Data: []byte("service \"a\" {\n  loop \"l\" {\n    file = \"/srv/disk.img\"\n    size = \"0\"\n  }\n}\n")}}
+	_, found := spec.NewLoader(spec.Options{Kinds: r}).Load(set)
+	if len(found) != 1 || found[0].Range.Start.Line != 4 || !strings.Contains(found[0].Summary, "more than 0") {
+		t.Errorf("found %+v", found)
 	}
 }
 

@@ -1,0 +1,5 @@
+service "label { # ERROR: SV0101 invalid multi-line string
+  app "a" {
+    command = ["/bin/true"]
+  }
+}

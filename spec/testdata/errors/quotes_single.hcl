@@ -1,0 +1,4 @@
+service "single" {
+  description = 'abc' # ERROR: SV0101 invalid character
+  rto         = "5s" rpo = "3s"
+}
