@@ -49,14 +49,21 @@ type view struct {
 // limit of 100,000 mounts needs.
 const maxTable = 64 << 20
 
-// table reads the mount table. The file stays open and the buffer is kept, so that a
-// probe costs one read and no allocation.
+// table reads the mount table. The file stays open, and the buffer and what was found
+// in it are kept, so that a probe of a table that is the same costs one read and no
+// allocation.
 type table struct {
 	mu       sync.Mutex
 	file     *os.File
 	buf      []byte
 	readings uint64
+	text     []byte // what the views were found in
+	views    map[question]view
 }
+
+// question is what look is asked. Those that nobody asks any more go with the next
+// change of the table.
+type question struct{ path, source string }
 
 // openTable keeps the file out of the runtime's own epoll, where os.Open would put
 // it: each change is told once for each open file, and epoll would take it from us.
@@ -105,7 +112,15 @@ func (t *table) look(path, source string, v *view) error {
 	if err != nil {
 		return err
 	}
-	*v = lookIn(text, path, source)
+	if !bytes.Equal(text, t.text) || t.views == nil {
+		t.text, t.views = append(t.text[:0], text...), make(map[question]view)
+	}
+	kept, found := t.views[question{path, source}]
+	if !found {
+		kept = lookIn(text, path, source)
+		t.views[question{path, source}] = kept
+	}
+	*v = kept
 	v.reading = t.readings
 	return nil
 }

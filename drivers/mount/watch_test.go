@@ -62,3 +62,25 @@ func TestWhatACallHasHalfDoneIsNotTold(t *testing.T) {
 		t.Error("nothing is told of what happens behind the call")
 	}
 }
+
+func TestATableThatIsTheSameIsNotParsedAgain(t *testing.T) {
+	needRoot(t)
+	var kept table
+	path := at(t)
+	look := func(want bool) {
+		t.Helper()
+		var v view
+		if err := kept.look(path, "", &v); err != nil || v.found != want || v.reading != kept.readings {
+			t.Fatalf("found %v, want %v, at reading %d of %d, %v", v.found, want, v.reading, kept.readings, err)
+		}
+	}
+	look(false)
+	if n := testing.AllocsPerRun(20, func() { look(false) }); n != 0 {
+		t.Errorf("%v allocations for a look at what is known", n)
+	}
+	run(t, "mkdir", path)
+	run(t, "mount", "-t", "tmpfs", "tmpfs", path)
+	look(true)
+	run(t, "umount", path)
+	look(false)
+}
