@@ -19,7 +19,7 @@ type serviceArguments struct {
 	Nodes       []string  `hcl:"nodes,optional" doc:"The candidates, best first; by default every node."`
 	Topology    string    `hcl:"topology" default:"failover" oneof:"failover promotable scaled everywhere" doc:"How many instances are active."`
 	Orchestrate string    `hcl:"orchestrate" default:"auto" oneof:"auto start manual" doc:"What svcctl does without being asked: start, heal and relocate; start and heal; nothing."`
-	OnFailure   string    `hcl:"on_failure" default:"relocate" oneof:"relocate stop report reset" doc:"What happens once a resource's restarts are used up."`
+	OnFailure   string    `hcl:"on_failure" default:"relocate" oneof:"relocate stop report reset" doc:"What happens once a resource's restarts are used up: relocate and report leave running what works, but relocate rolls back a start that never was complete; stop stops the whole service; reset stops it too and asks for a reset of the node, which this version only records."`
 	Requires    []string  `hcl:"requires,optional" doc:"Services that must be up before this one starts."`
 	With        []string  `hcl:"with,optional" doc:"Services to share a node with."`
 	Apart       []string  `hcl:"apart,optional" doc:"Services never to share a node with."`

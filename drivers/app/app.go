@@ -107,9 +107,18 @@ func (a *app) await(ctx context.Context, seen func() keeper.Process, changed <-c
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("cannot complete the start of %s: it runs, but %s in time: %w (see its log, or raise timeouts.start)", a.id, missing, ctx.Err())
+			return fmt.Errorf("cannot complete the start of %s: it runs, but %s%s; see its log, or raise timeouts.start", a.id, missing, cutShort(ctx))
 		}
 	}
+}
+
+// cutShort says why ctx ended. Of a timeout it says nothing: who set it adds how long
+// it was.
+func cutShort(ctx context.Context) string {
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		return ": " + err.Error()
+	}
+	return ""
 }
 
 func (a *app) awaitDaemon(ctx context.Context, c *Config, seen func() keeper.Process, changed <-chan struct{}) error {

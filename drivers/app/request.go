@@ -109,7 +109,7 @@ func (a *app) run(ctx context.Context, c *Config, command []string, pid int) err
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s did not end in time: %w", strings.Join(command, " "), ctx.Err())
+		return fmt.Errorf("%s did not end in time%s", strings.Join(command, " "), cutShort(ctx))
 	case errors.Is(err, exec.ErrWaitDelay):
 		return nil // it exited 0, and left its output to a child
 	}

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Address   string        `hcl:"address" export:"true" doc:"The address with its prefix length: \"10.0.0.10/24\" or \"2001:db8::10/64\"."`
 	Interface string        `hcl:"interface" export:"true" doc:"The network interface that carries it."`
-	Probe     string        `hcl:"probe" default:"fast" oneof:"fast rfc none" reload:"live" doc:"How the network is asked whether another host has the address before it is added: fast sends three probes 20 ms apart; rfc keeps the timings of RFC 5227 and lets the kernel do duplicate address detection for IPv6 (seconds); none does not ask."`
+	Probe     string        `hcl:"probe" default:"fast" oneof:"fast rfc none" reload:"live" doc:"How the network is asked whether another host has the address before it is added: fast sends three probes 20 ms apart, and goes on for 1.2 s in all where the interface came up less than 2 s ago, since other hosts may not hear yet; rfc keeps the timings of RFC 5227 and lets the kernel do duplicate address detection for IPv6 (seconds); none does not ask."`
 	Announce  int           `hcl:"announce" default:"3" reload:"live" doc:"How often a new address is announced to the neighbours: at once, and then at growing distances of some seconds. 0: not at all; at most 10."`
 	Refresh   time.Duration `hcl:"refresh" default:"0s" reload:"live" doc:"Announce again so often while the address is up, for networks whose switches forget; 0s: never; else at least 1s."`
 	Label     string        `hcl:"label,optional" doc:"A label that old tools show (IPv4 only): the interface's name, a colon and a word, 15 characters in all."`

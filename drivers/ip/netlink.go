@@ -39,6 +39,9 @@ func (l *link) neighbours() bool {
 
 func (l *link) up() bool { return l.flags&unix.IFF_UP != 0 }
 
+// running: the kernel knows of the carrier; before, it drops each frame and tells nobody.
+func (l *link) running() bool { return l.flags&unix.IFF_RUNNING != 0 }
+
 func (l *link) carrier() bool { return l.flags&unix.IFF_LOWER_UP != 0 }
 
 // entry is one address of an interface.
@@ -46,6 +49,7 @@ type entry struct {
 	index int
 	addr  netip.Prefix
 	flags uint32 // IFA_F_*
+	born  uint32 // in hundredths of a second since the host came up
 	body  []byte // of its message, good until the callback returns
 }
 
@@ -216,6 +220,10 @@ func parseEntry(body []byte) (e entry) {
 			local, _ = netip.AddrFromSlice(value)
 		case unix.IFA_ADDRESS:
 			address, _ = netip.AddrFromSlice(value) // the peer's, where there is a local one beside it
+		case unix.IFA_CACHEINFO:
+			if len(value) >= 12 {
+				e.born = binary.NativeEndian.Uint32(value[8:])
+			}
 		case unix.IFA_FLAGS:
 			if len(value) == 4 {
 				e.flags = binary.NativeEndian.Uint32(value)

@@ -57,11 +57,7 @@ func (d *driver) take(ctx context.Context, c Config, s sight) error {
 func (d *driver) tryOnce(ctx context.Context, c Config, l *link) (holder string, conflict bool, err error) {
 	kernelAsks := c.Probe == "rfc" && d.want.Addr().Is6()
 	if c.Probe != "none" && l.neighbours() && !kernelAsks {
-		timing := fastTiming
-		if c.Probe == "rfc" {
-			timing = rfcTiming
-		}
-		mac, found, err := probe(ctx, l, d.want.Addr(), timing())
+		mac, found, err := d.question(ctx, c, l)
 		if err != nil || found {
 			return "the host with MAC " + net.HardwareAddr(mac[:]).String(), found, err
 		}
@@ -77,10 +73,100 @@ func (d *driver) tryOnce(ctx context.Context, c Config, l *link) (holder string,
 	return "another host", true, nil
 }
 
+// question probes once the link sends, and again where it failed meanwhile.
+func (d *driver) question(ctx context.Context, c Config, l *link) (mac [6]byte, found bool, err error) {
+	for try := 1; ; try++ {
+		fresh, err := d.settled(ctx, c)
+		if err != nil {
+			return mac, false, err
+		}
+		timing := fastTiming
+		switch {
+		case c.Probe == "rfc":
+			timing = rfcTiming
+		case fresh:
+			timing = freshTiming
+		}
+		mac, found, err = probe(ctx, l, d.want.Addr(), timing())
+		lost := errors.Is(err, unix.ENETDOWN) || errors.Is(err, unix.ENOBUFS)
+		if !lost || try == maxLost {
+			return mac, found, err
+		}
+	}
+}
+
+const (
+	maxLost = 3               // probes that the link lost on their way
+	young   = 2 * time.Second // a link is fresh for so long: RFC 4862 lets hosts join their groups a second late
+)
+
+// settled waits, as long as a link is fresh at most, until frames are sent. A link
+// that has only just come up is fresh: switches and hosts on it may not hear yet.
+func (d *driver) settled(ctx context.Context, c Config) (fresh bool, err error) {
+	tick := time.NewTicker(10 * time.Millisecond) // the kernel needs some milliseconds: events would save nothing
+	defer tick.Stop()
+	limit := time.NewTimer(young)
+	defer limit.Stop()
+	for waited := false; ; waited = true {
+		now, new, err := d.age(ctx, c.Interface)
+		switch {
+		case err != nil:
+			return false, err
+		case !now.up() || !now.carrier():
+			return false, fmt.Errorf("%s went down while the network was asked (bring it up, or see to its cable)", c.Interface)
+		case now.running():
+			return waited || new, nil
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return true, nil // what waits for its 802.1X may still carry some frames
+		case <-ctx.Done():
+			return false, fmt.Errorf("%s does not send yet: %w", c.Interface, ctx.Err())
+		}
+	}
+}
+
+// age looks at a link again. The kernel keeps no time of its coming up, but makes the
+// link-local address then, and asks for that on each new carrier.
+func (d *driver) age(ctx context.Context, name string) (link, bool, error) {
+	type answer struct {
+		link
+		fresh bool
+	}
+	a := new(answer) // where ctx ends, the question may still write to it
+	var since unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &since); err != nil {
+		return link{}, false, err
+	}
+	oldest := since.Nano()/1e7 - int64(young/(10*time.Millisecond))
+	err := d.kernel.converse(ctx, func() (err error) {
+		if a.link, err = d.kernel.link(name); err != nil {
+			return err
+		}
+		// A host without IPv6 answers with an error, and has no such sign.
+		_ = d.kernel.entries(a.index, false, func() { a.fresh = false }, func(e entry) {
+			local := e.addr.Addr().Is6() && e.addr.Addr().IsLinkLocalUnicast() && e.flags&unix.IFA_F_DADFAILED == 0
+			a.fresh = a.fresh || local && (e.flags&unix.IFA_F_TENTATIVE != 0 || int64(e.born) > oldest)
+		})
+		return nil
+	})
+	if err != nil {
+		return link{}, false, fmt.Errorf("cannot see whether %s sends: %w", name, err)
+	}
+	return a.link, a.fresh, nil
+}
+
 // Each timing is a wait before the first probe, and the waits after each.
 
 func fastTiming() []time.Duration {
 	return []time.Duration{0, 20 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond}
+}
+
+// freshTiming asks for as long as hosts and switches may need to hear.
+func freshTiming() []time.Duration {
+	const ms = time.Millisecond
+	return []time.Duration{0, 20 * ms, 20 * ms, 60 * ms, 100 * ms, 200 * ms, 300 * ms, 300 * ms, 200 * ms}
 }
 
 // rfcTiming has the constants of RFC 5227, section 1.1.

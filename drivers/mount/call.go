@@ -22,6 +22,13 @@ const grace = time.Second
 type calls struct {
 	mu      sync.Mutex
 	running map[string]*call // by mount point
+	settle  func(path string, end func())
+}
+
+func (c *calls) busy(path string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running[path] != nil
 }
 
 type call struct {
@@ -57,9 +64,11 @@ func (c *calls) do(ctx context.Context, verb, path string, f func(context.Contex
 	done := make(chan error, 1)
 	go func() {
 		err := f(ctx, mine)
-		c.mu.Lock()
-		delete(c.running, path)
-		c.mu.Unlock()
+		c.settle(path, func() {
+			c.mu.Lock()
+			delete(c.running, path)
+			c.mu.Unlock()
+		})
 		done <- err
 	}()
 	select {

@@ -224,7 +224,7 @@ func TestADeviceThatHangsInTheKernelBarsOneMountPointOnly(t *testing.T) {
 }
 
 func TestWhatCannotBeInterruptedBarsTheNextCall(t *testing.T) {
-	c := &calls{running: make(map[string]*call)}
+	c := &newHost().calls
 	hang, entered := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-entered; cancel() }()

@@ -127,7 +127,9 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{calls: calls{running: make(map[string]*call)}}
+	h := &host{calls: calls{running: make(map[string]*call)}}
+	h.calls.settle = h.settle
+	return h
 }
 
 // driver is safe for concurrent use.

@@ -37,24 +37,33 @@ func hasWord(words, word string) bool {
 
 // view is what the table says about one path.
 type view struct {
-	found  bool
-	top    entry   // the mount at the path that is on top
-	hidden string  // a mount point above the path whose mount came later
-	below  []entry // of whatever covers the source of a bind mount: only the last
-	under  int     // how many mounts there are at the path
+	reading uint64 // which reading of the table it is from
+	found   bool
+	top     entry   // the mount at the path that is on top
+	hidden  string  // a mount point above the path whose mount came later
+	below   []entry // of whatever covers the source of a bind mount: only the last
+	under   int     // how many mounts there are at the path
 }
 
 // maxTable bounds what is read of the table: more than the kernel's own default
 // limit of 100,000 mounts needs.
 const maxTable = 64 << 20
 
-// table reads the mount table. The file stays open and the buffer is kept, so that a
-// probe costs one read and no allocation.
+// table reads the mount table. The file stays open, and the buffer and what was found
+// in it are kept, so that a probe of a table that is the same costs one read and no
+// allocation.
 type table struct {
-	mu   sync.Mutex
-	file *os.File
-	buf  []byte
+	mu       sync.Mutex
+	file     *os.File
+	buf      []byte
+	readings uint64
+	text     []byte // what the views were found in
+	views    map[question]view
 }
+
+// question is what look is asked. Those that nobody asks any more go with the next
+// change of the table.
+type question struct{ path, source string }
 
 // openTable keeps the file out of the runtime's own epoll, where os.Open would put
 // it: each change is told once for each open file, and epoll would take it from us.
@@ -69,6 +78,7 @@ func openTable() (*os.File, error) {
 
 // read returns the text of the table, valid until the lock is released.
 func (t *table) read() ([]byte, error) {
+	t.readings++
 	if t.file == nil {
 		f, err := openTable()
 		if err != nil {
@@ -102,8 +112,24 @@ func (t *table) look(path, source string, v *view) error {
 	if err != nil {
 		return err
 	}
-	*v = lookIn(text, path, source)
+	if !bytes.Equal(text, t.text) || t.views == nil {
+		t.text, t.views = append(t.text[:0], text...), make(map[question]view)
+	}
+	kept, found := t.views[question{path, source}]
+	if !found {
+		kept = lookIn(text, path, source)
+		t.views[question{path, source}] = kept
+	}
+	*v = kept
+	v.reading = t.readings
 	return nil
+}
+
+// last is the reading that began last.
+func (t *table) last() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.readings
 }
 
 // lookIn keeps the lines whose mount point is path or lies on the way to it.

@@ -24,6 +24,7 @@ type subscription struct {
 
 	mu    sync.Mutex
 	ended bool
+	stale uint64 // this reading of the table, and all before it, count no more
 	last  drivers.Status
 }
 
@@ -117,6 +118,7 @@ func tell(subs []*subscription) {
 	if err == nil {
 		for i, c := range configs {
 			views[i] = lookIn(text, c.Path, c.bindSource())
+			views[i].reading = table.readings
 		}
 	}
 	table.mu.Unlock()
@@ -124,18 +126,42 @@ func tell(subs []*subscription) {
 		return // the probes meet the same error and return it
 	}
 	for i, s := range subs {
-		s.tell(s.driver.judge(configs[i], &views[i]))
+		s.tell(s.driver.judge(configs[i], &views[i]), views[i].reading)
 	}
 }
 
-func (s *subscription) tell(now drivers.Status) {
+// tell passes on what a reading of the table shows, unless a call is changing the
+// mount: a bind mount is read-write until it is made read-only.
+func (s *subscription) tell(now drivers.Status, reading uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || now == s.last {
+	if s.ended || reading <= s.stale || now == s.last || s.driver.host.calls.busy(s.driver.current().Path) {
 		return
 	}
-	s.last = now
+	s.last, s.stale = now, reading
 	s.changed(now)
+}
+
+// settle ends a call on a mount point. What was read of the table before may show
+// the call half done, so it is dropped, however late it comes, and the table is read
+// once more for what was not told meanwhile.
+func (h *host) settle(path string, end func()) {
+	h.watch.mu.Lock()
+	var subs []*subscription
+	for s := range h.watch.subs {
+		if s.driver.current().Path == path {
+			subs = append(subs, s)
+		}
+	}
+	h.watch.mu.Unlock()
+	last := h.table.last()
+	for _, s := range subs {
+		s.mu.Lock()
+		s.stale = max(s.stale, last)
+		s.mu.Unlock()
+	}
+	end()
+	tell(subs)
 }
 
 // glance is a probe that runs no tool: a tag nobody resolved yet is not resolved.
