@@ -163,10 +163,20 @@ func (s *service) carries(r, d *resource) bool {
 	if d == r {
 		return true
 	}
-	return slices.ContainsFunc(d.on, func(a spec.Address) bool {
-		under := s.byAddress[a]
-		return under != nil && s.carries(r, under)
-	})
+	a := r.spec.Address
+	if !slices.ContainsFunc(s.dependents[a], func(x *resource) bool { return slices.Contains(x.on, a) }) {
+		return false // as most often: nothing stands on r
+	}
+	seen := make(map[*resource]bool) // each once: there may be very many ways through a graph
+	var walk func(x *resource) bool
+	walk = func(x *resource) bool {
+		if x == nil || seen[x] {
+			return false
+		}
+		seen[x] = true
+		return x == r || slices.ContainsFunc(x.on, func(b spec.Address) bool { return walk(s.byAddress[b]) })
+	}
+	return walk(d)
 }
 
 func (e *Engine) seeLost(s *service, r *resource, st Status) {
