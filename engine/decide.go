@@ -301,7 +301,13 @@ func (e *Engine) decideStart(s *service, r *resource) {
 	}
 	r.on = nil
 	for _, a := range p.After {
-		if s.byAddress[a].state == Up {
+		if d := s.byAddress[a]; d.state == Up {
+			if s.carries(r, d) { // since before an edit turned them round
+				if r.begun {
+					continue // r is on, and may well be stood on
+				}
+				s.nothingOn(r)
+			}
 			r.on = append(r.on, a)
 		}
 	}

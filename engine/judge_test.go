@@ -55,7 +55,10 @@ func (j *judge) before(ev Event) {
 		}
 		for _, s := range ev.Spec.Services {
 			for _, r := range s.Resources {
-				j.unlink(r)
+				// While a change is still to be made, it runs as it was started.
+				if was := j.applied[r.Address]; was == nil || was.Digest == r.Digest {
+					j.unlink(r)
+				}
 			}
 		}
 	case Permission:
@@ -105,6 +108,10 @@ func (j *judge) done(ev Done) {
 	case VerbUpdate:
 		if ev.Err == nil {
 			j.applied[a] = d.Next
+			j.unlink(d.Next)
+			if r := j.declared(a); r != nil && r.Digest == d.Next.Digest {
+				j.unlink(r)
+			}
 		}
 	case VerbKill:
 	}
@@ -204,11 +211,16 @@ func (j *judge) forget(f Forget) {
 	}
 	delete(j.applied, a)
 	delete(j.started, a)
-	for b, on := range j.started { // it was off: nothing stands on it
-		j.started[b] = slices.DeleteFunc(slices.Clone(on), func(c spec.Address) bool { return c == a })
-	}
+	j.nothingOn(a)
 	if j.declared(a) == nil {
 		delete(j.state, a)
+	}
+}
+
+// nothingOn: it was off, so what was started on it went on without it.
+func (j *judge) nothingOn(a spec.Address) {
+	for b, on := range j.started {
+		j.started[b] = slices.DeleteFunc(slices.Clone(on), func(c spec.Address) bool { return c == a })
 	}
 }
 
@@ -276,6 +288,9 @@ func (j *judge) starts(d Do) {
 	j.applied[a], j.started[a] = d.Resource, []spec.Address{}
 	for _, b := range r.After {
 		if j.state[b] == Up {
+			if j.carries(a, b) { // since before an edit turned them round
+				j.nothingOn(a)
+			}
 			j.started[a] = append(j.started[a], b)
 		}
 	}
@@ -286,10 +301,17 @@ func (j *judge) carries(a, b spec.Address) bool {
 	return a == b || slices.ContainsFunc(j.started[b], func(c spec.Address) bool { return j.carries(a, c) })
 }
 
-// stays: it is up, and nothing asks to stop it or what it stands on.
+// permitted: what goes on until the placement is known is no reason to stop anything.
+func (j *judge) permitted(service string) bool {
+	p, told := j.permit[service]
+	return !told || p.Epoch != 0 && (p.NotAfter.IsZero() || j.w.now.Before(p.NotAfter))
+}
+
+// stays: it is up, and nothing asks to stop it or what it stands on. A lost permission
+// asks too: what comes up while it is to be stopped carries nothing that was up before.
 func (j *judge) stays(a spec.Address) bool {
 	r := j.declared(a)
-	if r == nil || j.bounce[a] || j.state[a] != Up || !j.wanted(r, true) || j.applied[a] != nil && j.applied[a].Fixed != r.Fixed {
+	if r == nil || j.bounce[a] || j.state[a] != Up || !j.wanted(r, j.permitted(r.Service)) || j.applied[a] != nil && j.applied[a].Fixed != r.Fixed {
 		return false
 	}
 	return !slices.ContainsFunc(j.started[a], func(b spec.Address) bool { return !j.stays(b) })
@@ -297,14 +319,19 @@ func (j *judge) stays(a spec.Address) bool {
 
 // stand notes what came up under what was up already: from now on it is stood on.
 func (j *judge) stand() {
-	for a, on := range j.started {
-		r := j.declared(a)
-		if was := j.applied[a]; r == nil || j.state[a] != Up && j.state[a] != Starting || was == nil || was.Digest != r.Digest {
+	for name, s := range j.known {
+		if j.purged[name] {
 			continue
 		}
-		for _, b := range r.After {
-			if j.stays(b) && !slices.Contains(on, b) {
-				j.started[a] = append(slices.Clip(on), b)
+		for _, r := range s.Resources {
+			a := r.Address
+			if was := j.applied[a]; was == nil || was.Digest != r.Digest || j.state[a] != Up && j.state[a] != Starting {
+				continue
+			}
+			for _, b := range r.After {
+				if j.stays(b) && !slices.Contains(j.started[a], b) && !j.carries(a, b) {
+					j.started[a] = append(slices.Clip(j.started[a]), b)
+				}
 			}
 		}
 	}

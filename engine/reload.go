@@ -134,6 +134,7 @@ func (e *Engine) forgetGone(s *service) {
 				e.remember(s)
 			}
 			e.dropCalls(r)
+			s.nothingOn(r)
 			e.out = append(e.out, Forget{Resource: r.spec})
 			dropped = true
 		}
@@ -198,6 +199,17 @@ func (r *resource) keepOn(s *service) {
 	r.on = kept
 }
 
+// nothingOn says that nothing stands on r: it is off, so that what was started on it
+// goes on without it, and must not be taken to stand on what comes in its place.
+func (s *service) nothingOn(r *resource) {
+	a := r.spec.Address
+	for _, d := range s.order {
+		if slices.Contains(d.on, a) {
+			d.on = slices.DeleteFunc(slices.Clone(d.on), func(b spec.Address) bool { return b == a })
+		}
+	}
+}
+
 // standOn adds what came up under a resource that is up already: an edge that a
 // reload brought, or something optional. Its absence until now was no reason to
 // restart anything; its loss will be.
@@ -206,7 +218,8 @@ func (r *resource) standOn(s *service) {
 		return
 	}
 	for _, a := range r.spec.After {
-		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) {
+		// What an edit turned round stands on r until its own change has ended.
+		if d := s.byAddress[a]; d != nil && d.state == Up && d.want && !slices.Contains(r.on, a) && !s.carries(r, d) {
 			r.on = append(slices.Clip(r.on), a)
 		}
 	}

@@ -130,12 +130,13 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 	e.touch(s)
 }
 
-// foundUp adopts what runs already: it is taken to stand on all that it is after.
+// foundUp adopts what runs already: it is taken to stand on all that it is after, by
+// the spec in force too, for nobody knows by which of them it was started.
 func (e *Engine) foundUp(s *service, r *resource) {
 	if r.state == Unknown && !r.fresh && !r.policy().Standby {
 		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
 	}
-	for _, a := range r.spec.After {
+	for _, a := range slices.Concat(r.spec.After, r.policy().After) {
 		// After edits that turned the graph round, what is found may already carry r.
 		if d := s.byAddress[a]; !slices.Contains(r.on, a) && (d == nil || !s.carries(r, d)) {
 			r.on = append(slices.Clip(r.on), a)
@@ -162,10 +163,20 @@ func (s *service) carries(r, d *resource) bool {
 	if d == r {
 		return true
 	}
-	return slices.ContainsFunc(d.on, func(a spec.Address) bool {
-		under := s.byAddress[a]
-		return under != nil && s.carries(r, under)
-	})
+	a := r.spec.Address
+	if !slices.ContainsFunc(s.dependents[a], func(x *resource) bool { return slices.Contains(x.on, a) }) {
+		return false // as most often: nothing stands on r
+	}
+	seen := make(map[*resource]bool) // each once: there may be very many ways through a graph
+	var walk func(x *resource) bool
+	walk = func(x *resource) bool {
+		if x == nil || seen[x] {
+			return false
+		}
+		seen[x] = true
+		return x == r || slices.ContainsFunc(x.on, func(b spec.Address) bool { return walk(s.byAddress[b]) })
+	}
+	return walk(d)
 }
 
 func (e *Engine) seeLost(s *service, r *resource, st Status) {
@@ -372,6 +383,9 @@ func (e *Engine) updated(s *service, r *resource, to *spec.Resource, ev Done) {
 	}
 	r.spec = to // which may be older than what the spec says by now
 	r.keepOn(s)
+	if r.spec != r.next {
+		s.relink() // for what it is after meanwhile was not known when they were linked
+	}
 	e.record(Fact{Kind: FactNotice, Service: s.name, Address: r.spec.Address, Message: "changed while it runs"})
 	s.view = nil
 }
