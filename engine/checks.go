@@ -14,7 +14,7 @@ const firstCheckWithin = time.Second
 
 // checkSlot is how far apart the moments are at which checks come due: those that
 // come together cost an idle host one awakening, and less than half the time each.
-const checkSlot = 50 * time.Millisecond
+const checkSlot = 100 * time.Millisecond
 
 // wakeChecks makes every check of a resource due within the spread.
 func (e *Engine) wakeChecks(r *resource, spread time.Duration) {
@@ -28,7 +28,7 @@ func (e *Engine) wakeChecks(r *resource, spread time.Duration) {
 // slot is the moment for checks of this period that comes at t or next before it,
 // but never before now.
 func (e *Engine) slot(t time.Time, every time.Duration) time.Time {
-	if at := t.Truncate(min(checkSlot, every/20)); at.After(e.now) {
+	if at := t.Truncate(min(checkSlot, every/10)); at.After(e.now) {
 		return at
 	}
 	return e.now
