@@ -128,6 +128,13 @@ func (o *ours) until(within time.Duration, wanted func(api.Event) bool) (api.Eve
 	}
 }
 
+// fromHere forgets the events until now.
+func (o *ours) fromHere() (err error) {
+	o.events.Close()
+	o.events, err = o.client.Events(context.Background(), api.EventOptions{Follow: true})
+	return err
+}
+
 // settled waits until every service is in a state.
 func (o *ours) settled(within time.Duration, services int, state engine.InstanceState) error {
 	last := ""
