@@ -195,6 +195,7 @@ func (r *reader) leave() {
 	for end := time.Now().Add(patience); ; <-tick.C {
 		left := processesOf(r.t, r.place)
 		if len(left) == 0 {
+			removeGroups(r.place)
 			return
 		}
 		if time.Now().After(end) {
@@ -204,6 +205,19 @@ func (r *reader) leave() {
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 		}
+	}
+}
+
+// removeGroups removes the empty control groups that a killed keeper left.
+func removeGroups(place string) {
+	name := strings.ReplaceAll(strings.Trim(place, "/"), "-", "?x2d") // as the keeper writes it, the backslash as any character
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*/svcctl/" + strings.ReplaceAll(name, "/", "-") + "-run")
+	for _, g := range groups {
+		below, _ := filepath.Glob(filepath.Join(strings.ReplaceAll(g, `\`, "?"), "*"))
+		for _, b := range below {
+			_ = os.Remove(b) // a file of the group can't be removed, and need not
+		}
+		_ = os.Remove(g)
 	}
 }
 
