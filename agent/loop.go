@@ -119,6 +119,7 @@ func (l *loop) act(actions []engine.Action) (begun bool) {
 			l.reply = action.Err
 		case engine.Remember:
 			l.agent.intents.set(action.Service, action.Intent)
+		case engine.RememberTask, engine.Ran: // not asked for yet
 		case engine.Record: // written down later, in order
 		case engine.Reset:
 			l.reset(action.Why)

@@ -4,6 +4,7 @@ package drivers
 import (
 	"context"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -32,6 +33,14 @@ type Status struct {
 	Detail string // for people: why it is not up, or what is worth knowing though it is
 	PID    int    // of the main process, for kinds that have one
 	Exit   *Exit  // how the main process ended, where one did
+}
+
+// Perf is one value that a check measured.
+type Perf struct {
+	Label   string
+	Value   float64 // in base units: seconds, bytes, ratios as written
+	Unit    string  // "seconds", "bytes", "percent", "" for a number
+	Counter bool
 }
 
 // Exit is how a process ended.
@@ -84,6 +93,16 @@ type Notices interface {
 	Notices() []string
 }
 
+// Measurer tells what the last Status of a check measured, beyond its verdict. It is
+// called behind Status, on the same goroutine.
+type Measurer interface{ Measured() []Perf }
+
+// Logger gives the output of a resource that keeps it elsewhere than in a file of
+// svcctl's: the last lines, and with follow those to come until ctx ends.
+type Logger interface {
+	Logs(ctx context.Context, lines int, follow bool) iter.Seq2[string, error]
+}
+
 // Opening is what a kind is told when one of its resources is opened.
 type Opening struct {
 	Address  spec.Address
@@ -93,6 +112,10 @@ type Opening struct {
 	Timeouts spec.Timeouts
 	RunDir   string // for sockets and pid files; the driver makes its own folder in it
 	LogDir   string
+
+	// Reveal puts the values of secrets into text. A driver calls it just before the
+	// value is used, and keeps and prints nothing of it. nil: there are no secrets.
+	Reveal func(text string) (string, error)
 }
 
 // Kind is an entry of the registry.
@@ -124,6 +147,9 @@ type Option func(*spec.Schema)
 // WithLevel declares the kind's safety level; the default is none.
 func WithLevel(l spec.Level) Option { return func(s *spec.Schema) { s.Level = l } }
 
+// WithExample gives the kind's page of the manual a whole service file. A test loads it.
+func WithExample(text string) Option { return func(s *spec.Schema) { s.Example = text } }
+
 // Transparent declares that dependents need no restart when a resource of the kind
 // was lost and healed.
 func Transparent(s *spec.Schema) { s.Transparent = true }
@@ -142,6 +168,13 @@ func DefineCheck[C any](r *Registry, kind, doc string, open func(Opening, *C) (P
 		r.checks = make(map[string]*Kind)
 	}
 	define(r.checks, kind, doc, slices.Concat(reserved, reservedForChecks), open, opts)
+}
+
+// DefineTask adds a kind of task: something that runs and ends. Start begins a run and
+// returns once it is on; Status is Up while it lasts, and Down with its Exit from its end
+// to the next Start, also for another agent; Stop ends it. Its Watch tells of its end.
+func DefineTask[C any](r *Registry, kind, doc string, open func(Opening, *C) (Driver, error), opts ...Option) {
+	DefineKind(r, kind, doc, open, append(opts, func(s *spec.Schema) { s.Task = true })...)
 }
 
 func define[C any](kinds map[string]*Kind, kind, doc string, taken []string, open func(Opening, *C) (Prober, error), opts []Option) {

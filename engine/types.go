@@ -74,7 +74,10 @@ type Event interface{ event() }
 type (
 	// Restore brings back what operators wanted before the agent restarted. It
 	// comes before the first Reload.
-	Restore struct{ Intents map[string]Intent }
+	Restore struct {
+		Intents map[string]Intent
+		Tasks   map[spec.Address]TaskMemory
+	}
 
 	// Reload puts a new spec in force. A service that it lacks goes on as undeclared,
 	// or is stopped where Prune is set.
@@ -144,6 +147,8 @@ const (
 	CommandThaw    CommandVerb = "thaw"
 	CommandClear   CommandVerb = "clear"
 	CommandPurge   CommandVerb = "purge"
+	CommandRun     CommandVerb = "run"  // tasks, named by Resources, now
+	CommandHalt    CommandVerb = "halt" // their runs
 )
 
 // Verb is a driver call.
@@ -196,6 +201,20 @@ type (
 		Intent  *Intent
 	}
 
+	// RememberTask asks to keep what must be known of a task over a restart; nil
+	// forgets it.
+	RememberTask struct {
+		Address spec.Address
+		Memory  *TaskMemory
+	}
+
+	// Ran is a finished line of a task's history: a run that ended, or one that did not
+	// come about.
+	Ran struct {
+		Address spec.Address
+		Run     Run
+	}
+
 	// Record is one line of history: log, event stream and counters read it.
 	Record struct{ Fact Fact }
 
@@ -203,13 +222,15 @@ type (
 	Reset struct{ Why string }
 )
 
-func (Do) action()       {}
-func (Cancel) action()   {}
-func (Forget) action()   {}
-func (Reply) action()    {}
-func (Remember) action() {}
-func (Record) action()   {}
-func (Reset) action()    {}
+func (Do) action()           {}
+func (Cancel) action()       {}
+func (Forget) action()       {}
+func (Reply) action()        {}
+func (Remember) action()     {}
+func (RememberTask) action() {}
+func (Ran) action()          {}
+func (Record) action()       {}
+func (Reset) action()        {}
 
 // Intent is what operators want of a service beyond its spec. The zero value is: do
 // as the spec says.
@@ -262,5 +283,72 @@ const (
 	FactCheck    FactKind = "check"    // a check changed its verdict
 	FactCommand  FactKind = "command"  // an operator asked
 	FactReload   FactKind = "reload"   // the spec changed
+	FactTask     FactKind = "task"     // a run of a task began or ended
 	FactNotice   FactKind = "notice"   // something worth knowing that changed no state
 )
+
+// RunResult is how a run of a task ended.
+type RunResult string
+
+// The results of a run.
+const (
+	RunSucceeded RunResult = "succeeded"
+	RunFailed    RunResult = "failed"  // it did not start, or exited with another code than 0
+	RunTimeout   RunResult = "timeout" // it was ended because it took too long
+	RunStopped   RunResult = "stopped" // it was ended with its service, or by an operator
+	RunLost      RunResult = "lost"    // it ended while nobody looked, as with its host
+	RunSkipped   RunResult = "skipped" // its time came while the one before still ran
+	RunMissed    RunResult = "missed"  // its time passed while it could not begin
+)
+
+// RunResults lists all, for metrics.
+var RunResults = []RunResult{RunSucceeded, RunFailed, RunTimeout, RunStopped, RunLost, RunSkipped, RunMissed}
+
+// Run is one run of a task.
+type Run struct {
+	Due     time.Time `json:"due,omitzero"`     // by its schedule; zero: asked for
+	Started time.Time `json:"started,omitzero"` // zero: it did not come about
+	Ended   time.Time `json:"ended,omitzero"`   // zero: it goes on
+	Result  RunResult `json:"result,omitempty"` // "": it goes on
+	Count   int       `json:"count,omitempty"`  // of missed times, where more than one
+	By      string    `json:"by,omitempty"`     // who asked for it
+	Why     string    `json:"why,omitempty"`    // why it did not succeed
+	Exit    *Exit     `json:"exit,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+}
+
+// TaskMemory is what is kept of a task over a restart of the agent.
+type TaskMemory struct {
+	Through     time.Time `json:"through,omitzero"` // due times up to here are dealt with
+	Running     *Run      `json:"running,omitempty"`
+	Last        *Run      `json:"last,omitempty"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+}
+
+// TaskState is what a task does.
+type TaskState string
+
+// The states of a task.
+const (
+	TaskIdle     TaskState = "idle"
+	TaskWaiting  TaskState = "waiting" // a run is due and can't begin yet; Why says why
+	TaskRunning  TaskState = "running"
+	TaskStopping TaskState = "stopping"
+	TaskStuck    TaskState = "stuck" // its run can't be ended
+)
+
+// TaskView is one task of an instance.
+type TaskView struct {
+	Address     spec.Address
+	Kind        string
+	State       TaskState
+	Schedule    string    // as it was written; "": only when asked for
+	Next        time.Time // when it is due next here, its spread included; zero: not
+	Running     *Run
+	Last        *Run
+	LastSuccess time.Time
+	Why         string
+	Disabled    bool
+	Tags        []string
+	After       []spec.Address
+}

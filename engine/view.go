@@ -41,6 +41,7 @@ type ServiceView struct {
 	GivenUp    string // why a failure ended it, until an operator starts or clears it; else ""
 	Requires   []string
 	Resources  []ResourceView // in start order
+	Tasks      []TaskView     // by address
 }
 
 // ResourceView is one resource of an instance.

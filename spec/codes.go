@@ -7,6 +7,7 @@ type Severity string
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
+	Note    Severity = "note" // what is left open, without being a mistake
 )
 
 // Code describes one sort of finding. Its number is stable.

@@ -24,7 +24,8 @@ type Node struct {
 type Options struct {
 	Kinds     Kinds
 	Node      Node
-	Namespace string // of services that name none; "": that of their folder
+	Namespace string       // of services that name none; "": that of their folder
+	Secrets   Fingerprints // nil: none is known
 }
 
 // Loader reads a set of files again and again. It keeps the evaluated services and

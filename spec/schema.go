@@ -38,6 +38,9 @@ type Schema struct {
 	// Transparent: dependents need not be restarted when this kind is lost and
 	// healed. A socket bound to an address outlives the address's return.
 	Transparent bool
+
+	Task    bool   // it runs and ends, on a schedule or when asked
+	Example string // a whole service file that shows it, for the manual
 }
 
 // Field is one argument.
@@ -47,7 +50,7 @@ type Field struct {
 	Default  string // as written in HCL without quotes; "" is no default
 	OneOf    []string
 	Required bool
-	Secret   bool // never shown in any output
+	Secret   bool // may hold secret("…"), which is never shown in any output
 	Export   bool // readable by siblings as kind.name.field
 	Live     bool // changed by Update, without a stop
 	Positive bool // zero is what it is when left out, and can't be written
@@ -77,6 +80,10 @@ type Problem struct {
 // and heard only in what it says of other arguments each time. So a rule about two
 // arguments says nothing where one of them has its zero value.
 type Validator interface{ Validate() []Problem }
+
+// Noter is implemented by a *Config that has something to note which is no mistake:
+// what it leaves open, mostly. Notes are findings of the severity note.
+type Noter interface{ Notes() []Problem }
 
 // Exporter is implemented by a *Config with values for its siblings beyond the
 // fields tagged `export:""`; ip exports host, for one.

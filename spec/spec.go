@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/svcctl/svcctl/internal/cron"
 )
 
 // Address names a resource: "service/kind.name", or "namespace/service/kind.name"
@@ -106,6 +108,7 @@ type Service struct {
 	Reload      *ReloadPolicy // nil: none declared
 	Drills      []Drill
 	Resources   []*Resource // each behind all that it is after
+	Tasks       []*Resource // what runs on a schedule or when asked; not part of the fold
 	Digest      Digest      // of everything above, resources included
 	Range       hcl.Range
 }
@@ -161,7 +164,29 @@ type Resource struct {
 
 	// ReadyByChecks: a start is complete only once every check has risen.
 	ReadyByChecks bool
+
+	Task *Task // set for a task only
 }
+
+// Task says when a task runs, beyond being asked for.
+type Task struct {
+	Schedule *cron.Schedule // nil: only when asked for
+	Text     string         // the schedule as it was written
+	Zone     string         // its time zone, as it was written; "" is the node's own
+	Spread   time.Duration  // the longest delay behind its due time; each node and task has its own, fixed one
+	Timeout  time.Duration  // the longest run
+	Missed   Missed
+}
+
+// Missed says what becomes of a run whose time came while it could not begin: the
+// agent or the host was off, the instance not up, the service frozen.
+type Missed string
+
+// The answers to a missed run.
+const (
+	MissedSkip Missed = "skip" // it is noted, and the next one comes at its time
+	MissedRun  Missed = "run"  // one run for all that were missed, as soon as it can be
+)
 
 // Restart says how often, and how soon, a failed resource is started again.
 type Restart struct {

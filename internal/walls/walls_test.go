@@ -25,8 +25,8 @@ const module = "github.com/svcctl/svcctl/"
 var mayImport = map[string][]string{
 	"cmd/svcctl":          {"*"},
 	"cmd/svcctl-keeper":   {"keeper"},
-	"spec":                {"internal/dag"},
-	"engine":              {"spec", "internal/dag"},
+	"spec":                {"internal/dag", "internal/cron"},
+	"engine":              {"spec", "internal/dag", "internal/cron"},
 	"keeper":              {},
 	"drivers":             {"spec"},
 	"drivers/app":         {"drivers", "spec", "keeper"},
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"api":                 {"engine", "spec", "drivers"},
 	"metrics":             {"engine", "spec"},
 	"internal/dag":        {},
+	"internal/cron":       {},
 	"internal/walls":      {},
 	"internal/e2e":        {},
 	"internal/bench":      {"*"},
