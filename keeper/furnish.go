@@ -15,14 +15,19 @@ import (
 // room is the view of the file system that a confined process is given, while it is
 // being made.
 type room struct {
-	nothing string
+	nothing int         // a file without content and permission, open since its path may be hidden, too
 	before  []mountLine // the mounts as they were
 	classic bool        // the kernel is older than 5.12
 }
 
 // furnish changes the mounts of this thread, which has a mount namespace of its own.
 func furnish(s setup, places []Place) error {
-	r := &room{nothing: s.Nothing, classic: !copiesTrees()}
+	nothing, err := unix.Open(s.Nothing, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w (the keeper makes it)", s.Nothing, err)
+	}
+	defer unix.Close(nothing)
+	r := &room{nothing: nothing, classic: !copiesTrees()}
 	found, err := r.resolve(places)
 	if err != nil {
 		return err
@@ -156,7 +161,7 @@ func (r *room) change(f resolved) error {
 		return unix.MoveMount(f.was, "", unix.AT_FDCWD, f.Path, unix.MOVE_MOUNT_F_EMPTY_PATH)
 	case Hidden:
 		if !f.dir {
-			return unix.Mount(r.nothing, f.Path, "", unix.MS_BIND, "")
+			return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", r.nothing), f.Path, "", unix.MS_BIND, "")
 		}
 		return unix.Mount("tmpfs", f.Path, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=000,size=4k,nr_inodes=2")
 	case Empty:
