@@ -3,6 +3,7 @@ package app
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -16,6 +17,12 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
+//go:embed example.hcl
+var example string
+
+//go:embed task.example.hcl
+var taskExample string
+
 // Register adds the kinds app and task. Without a keeper they can be validated, not run.
 func Register(r *drivers.Registry, k *keeper.Client) {
 	drivers.DefineKind(r, "app", "A program that runs as long as the service is up.",
@@ -24,14 +31,14 @@ func Register(r *drivers.Registry, k *keeper.Client) {
 				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
 			}
 			return &app{opening: o, keeper: k, id: string(o.Address), config: c}, nil
-		}, drivers.WithLevel(spec.LevelKernel))
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(example))
 	drivers.DefineTask(r, "task", "A program that runs and ends, on a schedule or when asked for.",
 		func(o drivers.Opening, c *TaskConfig) (drivers.Driver, error) {
 			if k == nil {
 				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
 			}
 			return &task{app{opening: o, keeper: k, id: string(o.Address), config: c.app()}}, nil
-		}, drivers.WithLevel(spec.LevelKernel))
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(taskExample))
 }
 
 type app struct {
