@@ -215,8 +215,8 @@ func (x *evaluation) secretFunction() function.Function {
 			if holdsMark(name) {
 				return cty.UnknownVal(cty.String), errSecret
 			}
-			if !validName(name, true) {
-				return cty.UnknownVal(cty.String), fmt.Errorf("%q is no name of a secret: letters, digits, -, _ and dots, at most 63", name)
+			if !validName(name, true) || name[0] == '.' {
+				return cty.UnknownVal(cty.String), fmt.Errorf("%q is no name of a secret: write letters, digits, -, _ and dots, at most 63, not beginning with a dot", name)
 			}
 			use := secretUse{name, x.run.fingerprint(name)}
 			if !slices.Contains(x.file.secrets, use) {

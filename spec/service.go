@@ -42,10 +42,10 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 			same = append(same, r.name)
 		}
 	}
-	if n := nearest(name, same); n != "" {
+	if n := Nearest(name, same); n != "" {
 		return fmt.Sprintf("Did you mean %q?", kind+"."+n)
 	}
-	if n := nearest(kind+"."+name, all); n != "" {
+	if n := Nearest(kind+"."+name, all); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	return didYouMean(kind+"."+name, all)
@@ -112,7 +112,7 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 			known = clusterBlocks
 		}
 		detail := didYouMean(b.Type, known)
-		if nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
+		if Nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
 			detail = "A resource stands inside a service: service \"name\" { … }."
 		}
 		x.report(codeTopLevel, b.TypeRange, detail, b.Type)
