@@ -1,13 +1,17 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/svcctl/svcctl/internal/cron"
 )
 
 // mention is another service that a service names. Whether it exists is known only
@@ -378,6 +382,10 @@ func (x *evaluation) drill(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	d := p.value.Addr().Interface().(*drillArguments)
+	var mistake *cron.Error
+	if _, err := cron.Parse(d.Schedule, time.Local); errors.As(err, &mistake) && !p.unknown["schedule"] {
+		x.report(codeSchedule, b.Body.Attributes["schedule"].Expr.Range(), mistake.Write, mistake.Wrong)
+	}
 	s.Drills = append(s.Drills, Drill{Name: b.Labels[0], Schedule: d.Schedule, Action: d.Action, Window: d.Window})
 	x.report(codeNoEffect, b.TypeRange, "A drill moves a service to another node.", "drill", "in this version")
 }
