@@ -33,6 +33,7 @@ type Options struct {
 	Kinds    *drivers.Registry
 	Log      hclog.Logger
 	Observer Observer
+	Scrubber *Scrubber // nil: the agent has its own; one that a log shares knows what the agent learns
 	// Reset resets the host; nil: this host has no way to, and the reason is recorded.
 	Reset func(why string)
 	// StopOnExit stops every service, in order, when Run's context ends. Otherwise
@@ -48,6 +49,7 @@ type Agent struct {
 	asks    chan func(*loop)
 	sets    *sets
 	intents *intentKeeper
+	secrets *secrets
 	lock    *os.File      // nil where the state directory can't hold one
 	done    chan struct{} // closed when the loop has ended
 }
@@ -72,6 +74,10 @@ func New(o Options) (*Agent, error) {
 		asks:  make(chan func(*loop)),
 		done:  make(chan struct{}),
 	}
+	if a.o.Scrubber == nil {
+		a.o.Scrubber = NewScrubber()
+	}
+	a.secrets = newSecrets(o.Config, o.Log, a.o.Scrubber)
 	a.sets = newSets(a)
 	a.intents = newIntentKeeper(o.Config.State.Dir, o.Log)
 	return a, nil
@@ -133,10 +139,9 @@ func (a *Agent) Snapshot(ctx context.Context) (snap *engine.Snapshot, err error)
 	return snap, err
 }
 
-// Notices says what the host can't give a resource.
-func (a *Agent) Notices(address spec.Address) (notices []string) {
-	var d drivers.Driver
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// driver returns the open driver of a resource; nil where there is none.
+func (a *Agent) driver(ctx context.Context, address spec.Address) (d drivers.Driver) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if a.ask(ctx, func(l *loop) {
 		if h := l.handles[address]; h != nil {
@@ -145,10 +150,19 @@ func (a *Agent) Notices(address spec.Address) (notices []string) {
 	}) != nil {
 		return nil
 	}
-	if n, ok := d.(drivers.Notices); ok {
-		return n.Notices()
+	return d
+}
+
+// Notices says what the host can't give a resource.
+func (a *Agent) Notices(address spec.Address) (notices []string) {
+	n, ok := a.driver(context.Background(), address).(drivers.Notices)
+	if !ok {
+		return nil
 	}
-	return nil
+	for _, text := range n.Notices() {
+		notices = append(notices, a.scrub(text))
+	}
+	return notices
 }
 
 // Command hands an operator's wish to the engine. It returns once the wish was

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -254,12 +255,8 @@ type handle struct {
 	driver    drivers.Driver
 	digest    spec.Digest
 	stopWatch func()
-	checks    map[string]openCheck // by name
-}
-
-type openCheck struct {
-	digest spec.Digest
-	prober drivers.Prober
+	checks    map[string]*openCheck // by name
+	starting  atomic.Bool           // a start goes on, which needs its secrets as they are now
 }
 
 func (h *handle) close() {

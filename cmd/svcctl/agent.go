@@ -60,7 +60,8 @@ func runAgent(ctx context.Context, o agentOptions) error {
 		return err
 	}
 	limitMemory()
-	log := newLog(config.Logs, o.log)
+	scrubber := agent.NewScrubber()
+	log := newLog(config.Logs, scrubber.Writer(o.log))
 	keep, err := keeper.Connect(ctx, keeper.Options{RunDir: config.State.Run, LogDir: config.LogDir(), Binary: keeperBinary()})
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	feed := api.NewFeed(api.FeedSize, time.Now())
 	recorder := metrics.NewRecorder()
 	a, err := agent.New(agent.Options{
-		Config: config, Kinds: newKinds(keep), Log: log, StopOnExit: o.stopOnExit,
+		Config: config, Kinds: newKinds(keep), Log: log, Scrubber: scrubber, StopOnExit: o.stopOnExit,
 		Observer: agent.Observer{
 			Call: recorder.ObserveAction,
 			Check: func(_ string, _ spec.Address, _, kind string, took time.Duration, _ bool) {
