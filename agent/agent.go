@@ -24,7 +24,8 @@ type Observer struct {
 	Call  func(kind, verb string, took time.Duration, err error)
 	Check func(service string, address spec.Address, check, kind string, took time.Duration, up bool)
 	Load  func(ok bool, took time.Duration)
-	Fact  func(at time.Time, f engine.Fact) // from one goroutine, in order
+	Ran   func(task spec.Address, run *engine.Run) // from one goroutine; nil: the task is forgotten
+	Fact  func(at time.Time, f engine.Fact)        // from one goroutine, in order
 }
 
 // Options make an Agent.
@@ -48,7 +49,9 @@ type Agent struct {
 	inbox   *inbox
 	asks    chan func(*loop)
 	sets    *sets
-	intents *intentKeeper
+	intents *kept[string, engine.Intent]
+	tasks   *kept[spec.Address, engine.TaskMemory]
+	history *history
 	secrets *secrets
 	lock    *os.File      // nil where the state directory can't hold one
 	done    chan struct{} // closed when the loop has ended
@@ -79,7 +82,9 @@ func New(o Options) (*Agent, error) {
 	}
 	a.secrets = newSecrets(o.Config, o.Log, a.o.Scrubber)
 	a.sets = newSets(a)
-	a.intents = newIntentKeeper(o.Config.State.Dir, o.Log)
+	a.intents = newIntents(o.Config.State.Dir, o.Log)
+	a.tasks = newTaskMemory(o.Config.State.Dir, o.Log)
+	a.history = newHistory(o.Config.State.Dir, o.Log)
 	return a, nil
 }
 
@@ -107,6 +112,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	background, stop := context.WithCancel(context.Background())
 	helpers.Go(func() { a.intents.run(background) })
+	helpers.Go(func() { a.tasks.run(background) })
+	helpers.Go(func() { a.history.run(background) })
 	helpers.Go(func() { a.sets.run(background) })
 	helpers.Go(func() { rest(background) })
 	err := newLoop(a).run(ctx)

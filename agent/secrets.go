@@ -30,9 +30,9 @@ type secrets struct {
 	log      hclog.Logger
 	scrubber *Scrubber
 
-	mu      sync.Mutex
-	key     []byte
-	opened  bool
+	mu     sync.Mutex
+	key    []byte
+	opened bool
 	prints map[string]string // name → the fingerprint in force, also of one that can't be read now
 	asked  map[string]bool   // names that the loader asked for
 	faults map[string]string // name → why it can't be read; logged once
