@@ -169,6 +169,9 @@ func (d *decoding) names() (args, blocks []string) {
 }
 
 func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
+	if x.reportForTask(d, a.Name, a.NameRange) {
+		return
+	}
 	args, blocks := d.names()
 	if slices.Contains(blocks, a.Name) {
 		x.report(codeIsBlock, a.NameRange, fmt.Sprintf("Write %s { … } without an equals sign.", a.Name), a.Name)
@@ -187,13 +190,31 @@ func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explain
 		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
 	} else if n := nearest(a.Name, args); n != "" {
 		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
+	} else if a.Name == "schedule" && d.takes(resourceSchema) {
+		detail = "What runs on a schedule is a task: task \"name\" { … }."
 	} else if len(args) > 0 {
 		detail = didYouMean(a.Name, args)
 	}
 	x.report(codeArgument, a.NameRange, detail, d.what, a.Name)
 }
 
+func (d *decoding) takes(s *Schema) bool {
+	return slices.ContainsFunc(d.parts, func(p *part) bool { return p.schema == s })
+}
+
+// reportForTask says of what only resources take why a task does not.
+func (x *evaluation) reportForTask(d *decoding, name string, at hcl.Range) bool {
+	instead, is := notForTasks[name]
+	if is = is && d.takes(taskSchema); is {
+		x.report(codeNotForTask, at, instead, name)
+	}
+	return is
+}
+
 func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
+	if x.reportForTask(d, b.Type, b.TypeRange) {
+		return
+	}
 	args, blocks := d.names()
 	if slices.Contains(args, b.Type) {
 		explained[b.Type] = true

@@ -79,8 +79,8 @@ type logConfig struct {
 }
 
 type taskConfig struct {
-	Schedule string   `hcl:"schedule" doc:"When."`
-	Command  []string `hcl:"command" doc:"What."`
+	Command []string          `hcl:"command" doc:"What." export:"true"`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Its environment."`
 }
 
 type httpConfig struct {
@@ -107,12 +107,17 @@ func sortedKeys(m map[string]*Schema) []string {
 	return out
 }
 
+func task(s *Schema) *Schema {
+	s.Task = true
+	return s
+}
+
 var testKinds = fakeKinds{
 	resources: map[string]*Schema{
 		"mount": SchemaOf("mount", "A file system.", reflect.TypeFor[mountConfig]()),
 		"ip":    SchemaOf("ip", "An address.", reflect.TypeFor[ipConfig]()),
 		"app":   SchemaOf("app", "A process.", reflect.TypeFor[appConfig]()),
-		"task":  SchemaOf("task", "A scheduled command.", reflect.TypeFor[taskConfig]()),
+		"task":  task(SchemaOf("task", "A scheduled command.", reflect.TypeFor[taskConfig]())),
 	},
 	checks: map[string]*Schema{
 		"http": SchemaOf("http", "Asks for a page.", reflect.TypeFor[httpConfig]()),
@@ -159,7 +164,7 @@ func mustLoad(t testing.TB, l *Loader, m fstest.MapFS) *Spec {
 func resourceAt(t testing.TB, s *Spec, a Address) *Resource {
 	t.Helper()
 	if svc := s.Services[a.Service()]; svc != nil {
-		for _, r := range svc.Resources {
+		for _, r := range slices.Concat(svc.Resources, svc.Tasks) {
 			if r.Address == a {
 				return r
 			}

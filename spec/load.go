@@ -37,7 +37,8 @@ type Loader struct {
 	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base     *hcl.EvalContext
 	defaults map[*Schema]*fixedDefaults
-	last     *Spec // the last set without errors
+	zones    map[string]*time.Location // by name; nil where there is none
+	last     *Spec                     // the last set without errors
 }
 
 // file is what is kept of one file between loads: no source, no syntax tree.
@@ -97,7 +98,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{},
+		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }

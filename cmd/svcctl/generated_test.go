@@ -96,6 +96,8 @@ resource: ` + "`check \"KIND\" \"NAME\" { … }`" + `. In the tables:
 			b.WriteString("## What a service takes\n\n")
 		case "resource":
 			b.WriteString("## What every resource takes\n\nBeside the arguments of its kind, and beside these: `after`, a list of resources to start behind\n(`after = [mount.data]`; a reference in a value does the same), and `for_each`, a list of texts or a\nmap, which makes one instance for each element (`each.key`, `each.value`).\n\n")
+		case "task":
+			b.WriteString("## What every task takes\n\nBeside the arguments of its kind, and beside these: `after` and `for_each`, as resources do.\n\n")
 		case "check":
 			b.WriteString("## What every check takes\n\n")
 		default:
