@@ -173,6 +173,9 @@ func (j *judge) fact(f Fact) {
 		}
 		j.state[f.Address] = State(f.To)
 		seenMoves[move{State(f.From), State(f.To)}]++
+		if State(f.To) == Up && State(f.From) == Down {
+			j.nothingOn(f.Address) // an edit may have turned round what was off
+		}
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
 			if r := j.declared(f.Address); r != nil {
 				j.started[f.Address] = []spec.Address{}

@@ -136,11 +136,20 @@ func (e *Engine) foundUp(s *service, r *resource) {
 	if r.state == Unknown && !r.fresh && !r.policy().Standby {
 		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
 	}
+	wasOff := r.off() && r.state != Unknown
 	for _, a := range slices.Concat(r.spec.After, r.policy().After) {
-		// After edits that turned the graph round, what is found may already carry r.
-		if d := s.byAddress[a]; !slices.Contains(r.on, a) && (d == nil || !s.carries(r, d)) {
-			r.on = append(slices.Clip(r.on), a)
+		if slices.Contains(r.on, a) {
+			continue
 		}
+		// After edits that turned the graph round, r may carry what it is after now; but
+		// not if it was off since: what was started on it went on without it.
+		if d := s.byAddress[a]; d != nil && s.carries(r, d) {
+			if !wasOff {
+				continue
+			}
+			s.nothingOn(r)
+		}
+		r.on = append(slices.Clip(r.on), a)
 	}
 	r.adopted = r.state == Unknown
 	e.enter(s, r, Up, "found up")
