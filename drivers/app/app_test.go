@@ -74,9 +74,13 @@ func (h *host) ctx() context.Context {
 
 // config has the defaults that the loader would have filled in.
 func config(command ...string) *Config {
-	return &Config{
-		Command: command, Cwd: "/", Umask: "022", Type: "simple", StopSignal: "TERM",
-		KillAfter: 10 * time.Second, Ready: "started", LogSize: 1 << 20, LogFiles: 3,
+	return &Config{Program: program(command...), Type: "simple", Ready: "started"}
+}
+
+func program(command ...string) Program {
+	return Program{
+		Command: command, Cwd: "/", Umask: "022", StopSignal: "TERM",
+		KillAfter: 10 * time.Second, LogSize: 1 << 20, LogFiles: 3,
 	}
 }
 
@@ -368,7 +372,7 @@ func TestALiveChangeIsUsedByTheNextStop(t *testing.T) {
 
 func TestAFailedStartSaysWhatToDo(t *testing.T) {
 	h := newHost(t)
-	for name, c := range map[string]*Config{
+	for name, c := range map[string]Program{
 		"there is no such user": {User: "no-such-user-here"},
 		"no such program":       {Command: []string{"no-such-program"}},
 		"no such file":          {Command: []string{"/no/such/program"}},
@@ -426,6 +430,9 @@ func TestAMistakeNamesWhatToWriteInstead(t *testing.T) {
 	if p := config("true").Validate(); len(p) > 0 {
 		t.Errorf("the defaults: %+v", p)
 	}
+	if p := (&TaskConfig{}).Validate(); len(p) == 0 || p[0].Field != "command" {
+		t.Errorf("a task without a command: %+v", p)
+	}
 }
 
 func TestLimitsAndSignalsReadAsInAShell(t *testing.T) {
@@ -449,5 +456,14 @@ func TestLimitsAndSignalsReadAsInAShell(t *testing.T) {
 		if _, err := parseSignal(text); err == nil {
 			t.Errorf("accepted: %q", text)
 		}
+	}
+}
+
+func TestAnUpgradeLeavesWhatRunsAsItIs(t *testing.T) {
+	c := config("/usr/bin/web", "--port", "80")
+	c.User, c.Env, c.Memory = "www", map[string]string{"LOG": "info"}, 1<<30
+	// As the version before sandboxes made it.
+	if got, want := c.digest(), "b6a6eb45afb162d609651270ac13f876"; got != want {
+		t.Errorf("the digest is %s, was %s: every running app would be restarted", got, want)
 	}
 }
