@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type world struct {
 	spec   api.SpecStatus
 	apply  api.ApplyResult
 	files  map[string][]byte
+	runs   map[spec.Address][]engine.Run
 }
 
 const declared = `
@@ -72,7 +74,7 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	}
 	w := &world{
 		engine: engine.New(engine.Config{Node: "n1"}), now: morning, feed: api.NewFeed(256, morning),
-		broken: map[string]string{}, held: map[string]bool{},
+		broken: map[string]string{}, held: map[string]bool{}, runs: map[spec.Address][]engine.Run{},
 		spec: api.SpecStatus{Cluster: "prod", Revision: 12, State: api.SpecCurrent, Valid: true},
 	}
 	w.step(engine.Reload{Spec: s})
@@ -122,6 +124,8 @@ func (w *world) step(ev engine.Event) (reply error) {
 				}
 			case engine.Reply:
 				reply = a.Err
+			case engine.Ran:
+				w.runs[a.Address] = append(w.runs[a.Address], a.Run)
 			case engine.Record:
 				w.feed.Publish(w.now, a.Fact)
 			}
@@ -157,6 +161,16 @@ func (w *world) Snapshot(context.Context) (*engine.Snapshot, error) {
 }
 
 func (w *world) Notices(spec.Address) []string { return nil }
+
+func (w *world) Measured(context.Context) (api.Measured, error) { return nil, nil }
+
+func (w *world) History(_ context.Context, task spec.Address, limit int) ([]engine.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	runs := slices.Clone(w.runs[task])
+	slices.Reverse(runs)
+	return runs[:min(limit, len(runs))], nil
+}
 
 func (w *world) Command(_ context.Context, c engine.Command) error {
 	c.ID = "1"
