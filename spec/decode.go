@@ -248,6 +248,12 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
+	if holdsSecret(v) {
+		if m := d.placeSecret(f, v); m != nil {
+			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+			return failed
+		}
+	}
 	if !v.IsWhollyKnown() {
 		if m := checkType(f, v); m != nil {
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)

@@ -38,7 +38,7 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
-		Summary: fmt.Sprintf(c.Summary, args...), Detail: detail,
+		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *ipConfig) Validate() []Problem {
 type appConfig struct {
 	Command []string          `hcl:"command" doc:"The program and its arguments."`
 	User    string            `hcl:"user,optional" doc:"Who it runs as."`
-	Env     map[string]string `hcl:"env,optional" doc:"Its environment."`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Its environment."`
 	Ready   string            `hcl:"ready" default:"at_once" oneof:"at_once notify check" doc:"When it is up."`
 	Nice    int               `hcl:"nice,optional" doc:"Its priority."`
 	Weight  float64           `hcl:"weight,optional" doc:"Its share."`
@@ -84,7 +84,9 @@ type taskConfig struct {
 }
 
 type httpConfig struct {
-	URL string `hcl:"url" doc:"What is asked for."`
+	URL      string   `hcl:"url" doc:"What is asked for."`
+	Password string   `hcl:"password,optional" secret:"true" reload:"live" doc:"Who asks."`
+	Tokens   []string `hcl:"tokens,optional" secret:"true" doc:"More of them."`
 }
 
 type tcpConfig struct {

@@ -256,6 +256,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 			k = e
 		}
 		switch {
+		case holdsSecret(k):
+			x.reportSecretUse(expr.Range())
+			return nil, false
 		case !k.IsKnown():
 			d.unknownKeys = true
 			return []element{{value: cty.DynamicVal, unknown: true}}, true
