@@ -18,7 +18,8 @@ type Code struct {
 	Why      string // one sentence: why this is refused, or worth a warning
 }
 
-// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values.
+// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values,
+// 04 notes.
 const (
 	codeNoSet        = "SV0001"
 	codeNoService    = "SV0002"
@@ -85,6 +86,8 @@ const (
 	codeSpread       = "SV0314"
 	codeSecretUse    = "SV0315"
 	codeSecretPlace  = "SV0316"
+	codeNote         = "SV0401"
+	codePlainSecret  = "SV0402"
 )
 
 var codes = []Code{
@@ -156,6 +159,9 @@ var codes = []Code{
 	{codeSpread, Warning, "%q is longer than the schedule's shortest distance", "A run that is put off beyond the next one's time takes its place."},
 	{codeSecretUse, Error, "a secret can't be computed with", "Its value is only known on the node, when it is used; here there is a mark in its place."},
 	{codeSecretPlace, Error, "a secret can't stand in %q", "Only arguments that are made for secrets keep them out of logs, states, replies and the list of processes."},
+
+	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
+	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
 }
 
 var codeByName = func() map[string]*Code {

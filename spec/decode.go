@@ -132,7 +132,11 @@ func (x *evaluation) decode(d *decoding) outcome {
 			}
 		}
 	}
-	return max(result, x.validate(d, places))
+	result = max(result, x.validate(d, places))
+	if result != failed && x.run.options.Notes {
+		x.notes(d, places)
+	}
+	return result
 }
 
 func (d *decoding) field(name string) (*part, *Field) {
@@ -265,6 +269,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
+	}
+	if f.Secret && x.run.options.Notes {
+		x.noteSecrets(p, f, a)
 	}
 	return evaluated
 }

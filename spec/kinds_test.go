@@ -67,6 +67,13 @@ type appConfig struct {
 	Log     *logConfig        `hcl:"log,block" doc:"Where its output goes."`
 }
 
+func (c *appConfig) Notes() []Problem {
+	if c.User != "root" {
+		return nil
+	}
+	return []Problem{{"user", "it may do anything", "Give it a user of its own."}, {"nice", "it may not be nice", "Set it."}}
+}
+
 func (c *appConfig) ReadyByChecks() bool { return c.Ready == "check" }
 
 type limitConfig struct {

@@ -26,6 +26,7 @@ type Options struct {
 	Node      Node
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
+	Notes     bool         // also find what is no mistake, which only people who look at a set need
 }
 
 // Loader reads a set of files again and again. It keeps the evaluated services and
