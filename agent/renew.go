@@ -43,7 +43,6 @@ func (s *sets) renewSecrets(ctx context.Context) {
 	if len(names) == 0 {
 		return
 	}
-	s.loader = s.newLoader() // it keeps services with the marks of their time
 	s.lastDigest = ""
 	current := s.store.Current()
 	if current == nil || s.inForce == nil {
