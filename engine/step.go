@@ -18,6 +18,7 @@ func (e *Engine) Step(now time.Time, ev Event) []Action {
 		if e.intents == nil {
 			e.intents = make(map[string]Intent)
 		}
+		e.restoreTasks(ev.Tasks)
 	case Reload:
 		e.reload(ev)
 	case Permission:
@@ -103,6 +104,11 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 	if r.detail != st.Detail {
 		r.detail = st.Detail
 		s.view = nil
+	}
+	if r.task != nil {
+		e.seeRun(s, r, st)
+		e.touch(s)
+		return
 	}
 	switch st.Seen {
 	case SeenUp:
@@ -320,6 +326,9 @@ const (
 
 func (e *Engine) started(s *service, r *resource, ev Done, cancelled bool) {
 	switch {
+	case r.task != nil:
+		e.runStarted(s, r, ev)
+		return
 	case cancelled:
 		e.enter(s, r, Failed, "its start was cancelled")
 		r.clean, r.err, r.retryAt = false, "", e.now
@@ -377,6 +386,10 @@ func (e *Engine) stopped(s *service, r *resource, ev Done) {
 	r.reprobe = r.probe != nil
 	if ev.Err != nil {
 		e.enter(s, r, Stuck, ev.Err.Error())
+		return
+	}
+	if r.task != nil {
+		e.finish(s, r)
 		return
 	}
 	e.enter(s, r, Down, "")
