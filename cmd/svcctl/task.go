@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"strings"
 	"time"
@@ -142,7 +143,10 @@ func (o *taskListOptions) runs(ctx context.Context, task string) error {
 	}
 	defer c.Close()
 	h, err := c.TaskHistory(ctx, spec.Address(task), o.limit)
-	if err != nil {
+	switch {
+	case api.IsProblem(err, http.StatusNotFound):
+		return usage("%w", err)
+	case err != nil:
 		return err
 	}
 	if o.asJSON {

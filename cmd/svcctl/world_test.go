@@ -31,6 +31,7 @@ type world struct {
 	apply  api.ApplyResult
 	files  map[string][]byte
 	runs   map[spec.Address][]engine.Run
+	lines  map[spec.Address][]string // of output, where not the usual ones
 }
 
 const declared = `
@@ -62,6 +63,11 @@ var morning = time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 // newWorld runs the declared services; the returned function runs a command line.
 func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, stderr string)) {
 	t.Helper()
+	return newWorldOf(t, declared)
+}
+
+func newWorldOf(t *testing.T, declared string) (*world, func(args ...string) (code int, stdout, stderr string)) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "all.hcl"), []byte(declared), 0o644); err != nil {
 		t.Fatal(err)
@@ -74,7 +80,7 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	}
 	w := &world{
 		engine: engine.New(engine.Config{Node: "n1"}), now: morning, feed: api.NewFeed(256, morning),
-		broken: map[string]string{}, held: map[string]bool{}, runs: map[spec.Address][]engine.Run{},
+		broken: map[string]string{}, held: map[string]bool{}, runs: map[spec.Address][]engine.Run{}, lines: map[spec.Address][]string{},
 		spec: api.SpecStatus{Cluster: "prod", Revision: 12, State: api.SpecCurrent, Valid: true},
 	}
 	w.step(engine.Reload{Spec: s})
@@ -194,6 +200,16 @@ func (w *world) Logs(_ context.Context, a spec.Address, _ int, _ bool) iter.Seq2
 			yield("", fmt.Errorf("no log of %s: %w", a, api.ErrNotFound))
 			return
 		}
-		_ = yield("hello", nil) && yield("world", nil)
+		w.mu.Lock()
+		lines := w.lines[a]
+		w.mu.Unlock()
+		if lines == nil {
+			lines = []string{"hello", "world"}
+		}
+		for _, line := range lines {
+			if !yield(line, nil) {
+				return
+			}
+		}
 	}
 }
