@@ -3,7 +3,6 @@ package app
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -16,12 +15,6 @@ import (
 	"github.com/svcctl/svcctl/keeper"
 	"github.com/svcctl/svcctl/spec"
 )
-
-//go:embed example.hcl
-var example string
-
-//go:embed task.example.hcl
-var taskExample string
 
 // Register adds the kinds app and task. Without a keeper they can be validated, not run.
 func Register(r *drivers.Registry, k *keeper.Client) {
