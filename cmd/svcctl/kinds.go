@@ -9,6 +9,7 @@ import (
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
 	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/route"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -22,6 +23,7 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	loop.Register(r)
 	mount.Register(r)
 	netns.Register(r)
+	route.Register(r)
 	exec.Register(r)
 	http.Register(r)
 	tcp.Register(r)

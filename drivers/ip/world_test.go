@@ -44,7 +44,7 @@ func inWorld(t *testing.T, body func(t *testing.T, w world)) {
 	w := world{fmt.Sprintf("svctest-%d-%d-", os.Getpid(), worlds.Add(1))}
 	for _, host := range []string{"here", "there", "switch", "inner"} {
 		t.Cleanup(func() { exec.Command("ip", "netns", "delete", w.prefix+host).Run() }) // gone already, or never made
-		if host != "inner" { // a test makes that itself
+		if host != "inner" {                                                             // a test makes that itself
 			run(t, "ip", "netns", "add", w.prefix+host)
 		}
 	}
