@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 )
 
 // Register adds the check to r.
@@ -79,8 +80,7 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 // ask returns why the answer does not pass, or an error where there was none. It
 // keeps in stage what it waits for.
 func (p *prober) ask(ctx context.Context, stage *string) (why string, err error) {
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", p.address)
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -126,6 +126,14 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 	}
 	*stage = "the body"
 	return p.search(answer)
+}
+
+func (p *prober) dial(ctx context.Context) (net.Conn, error) {
+	if p.config.Netns != "" {
+		return netns.Dial(ctx, netns.Path(p.config.Netns), p.address)
+	}
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", p.address)
 }
 
 // head reads an answer's head, past those that only announce the real one.
