@@ -29,6 +29,7 @@ const (
 
 // server is the keeper itself. Its goroutines live as long as the process.
 type server struct {
+	dir   string // of the socket
 	logs  string
 	name  string   // of its groups and marks: one keeper's on this host
 	again []string // arguments that reach Main again
@@ -56,6 +57,7 @@ type server struct {
 	restAt    bool // resting is set
 	idleSince time.Time
 	removals  chan string
+	shared    bool // the mounts of the host are followed by those of confined processes
 	leave     chan struct{}
 	retired   bool
 }
@@ -116,6 +118,7 @@ func serve(args []string) (err error) {
 	go s.accept(listener)
 	s.live(signals)
 	listener.Close()
+	removeNotifySockets(s.dir)
 	s.groups.close()
 	return nil
 }
@@ -154,7 +157,7 @@ func newServer(run, logs string, noGroups bool, idle time.Duration, again []stri
 	}
 	name := escape(abs[1:])
 	s := &server{
-		logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
+		dir: abs, logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
 		groups: &groups{}, births: make(chan *birth, 64), born: make(chan struct{}, 1),
 		entries: make(map[string]*entry), byPID: make(map[int]*entry),
 		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
@@ -170,6 +173,7 @@ func newServer(run, logs string, noGroups bool, idle time.Duration, again []stri
 	if err := endLeftovers(s.groups, name, killPatience); err != nil {
 		return nil, err
 	}
+	removeNotifySockets(abs)
 	if s.null, err = os.Open(os.DevNull); err != nil {
 		return nil, err
 	}

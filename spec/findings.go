@@ -30,6 +30,11 @@ func (f Findings) HasErrors() bool {
 	return slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error })
 }
 
+// WithoutNotes are the findings that are mistakes, or may be.
+func (f Findings) WithoutNotes() Findings {
+	return slices.DeleteFunc(slices.Clone(f), func(f Finding) bool { return f.Severity == Note })
+}
+
 // newFinding fills the summary's format of the code.
 func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	c := codeByName[code]
@@ -38,7 +43,7 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
-		Summary: fmt.Sprintf(c.Summary, args...), Detail: detail,
+		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
 	}
 }
 

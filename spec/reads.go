@@ -165,6 +165,14 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 		}
 		return nil, "", false
 	}
+	if target.schema.Task {
+		detail := "A task runs now and then, so that nothing can be read of it: put the value into locals."
+		if !field {
+			detail = "A task runs now and then, so that nothing can start behind it: name a resource."
+		}
+		x.report(codeIsTask, sourceRange(t, 2), detail, target.local())
+		return target, "", false
+	}
 	if target.broken {
 		return target, "", false
 	}

@@ -24,6 +24,9 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 		if x.Severity == Warning {
 			severity = paint("1;33", string(x.Severity))
 		}
+		if x.Severity == Note {
+			severity = paint("1;36", string(x.Severity))
+		}
 		if at := x.where(); at != "" {
 			b.WriteString(paint("1", at) + ": ")
 		}

@@ -278,7 +278,7 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
 	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
-	svc.Resources = x.resources(draft, b.Body)
+	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
 	svc.Range = at
 	if got == failed || draft.broken {
 		x.file.incomplete = true
@@ -303,6 +303,11 @@ func (r *run) before(fullName string) *Service {
 func samePlaces(a, b *Service) bool {
 	if a.Range != b.Range {
 		return false
+	}
+	for i, t := range a.Tasks {
+		if t.Range != b.Tasks[i].Range {
+			return false
+		}
 	}
 	for i, r := range a.Resources {
 		if r.Range != b.Resources[i].Range {

@@ -88,7 +88,7 @@ func (o *graphOptions) vertices(ctx context.Context) (out []vertex, err error) {
 }
 
 func (o *graphOptions) fromPath() (out []vertex, err error) {
-	s, found, err := loadPath(o.target, o.node)
+	s, found, err := loadPath(o.target, o.node, false)
 	if err != nil {
 		return nil, err
 	}

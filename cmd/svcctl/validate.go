@@ -17,6 +17,7 @@ type validateOptions struct {
 	paths  []string
 	format string
 	node   string
+	notes  bool
 }
 
 func (p *program) validateCommand() *cobra.Command {
@@ -33,6 +34,7 @@ func (p *program) validateCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.format, "format", "text", "text or json")
 	c.Flags().StringVar(&o.node, "node", "", "evaluate as for this node; by default node.* is not known")
+	c.Flags().BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (always in JSON)")
 	return c
 }
 
@@ -42,7 +44,7 @@ func (o *validateOptions) run() error {
 	}
 	all := spec.Findings{}
 	for _, p := range o.paths {
-		_, found, err := loadPath(p, o.node)
+		_, found, err := loadPath(p, o.node, true)
 		if err != nil {
 			return err
 		}
@@ -51,6 +53,9 @@ func (o *validateOptions) run() error {
 	if o.format == "json" {
 		all.WriteJSON(o.out)
 	} else {
+		if !o.notes {
+			all = all.WithoutNotes()
+		}
 		all.WriteText(o.out, o.colour)
 	}
 	if all.HasErrors() {
@@ -61,12 +66,12 @@ func (o *validateOptions) run() error {
 
 // loadPath reads the set of a directory, or of one file. Its findings name files as
 // the user can open them.
-func loadPath(p, node string) (*spec.Spec, spec.Findings, error) {
+func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	fsys, root, err := setOf(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}})
+	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}, Notes: notes})
 	s, found := loader.Load(fsys)
 	for i := range found {
 		if found[i].File != "" {

@@ -64,7 +64,7 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	if err := os.WriteFile(filepath.Join(dir, "all.hcl"), []byte(declared), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, found, err := loadPath(dir, "n1")
+	s, found, err := loadPath(dir, "n1", false)
 	if err != nil || found.HasErrors() {
 		var text strings.Builder
 		found.WriteText(&text, false)

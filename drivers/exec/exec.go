@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Command []string          `hcl:"command" doc:"The command and its arguments, started without a shell. Exit code 0 passes."`
 	User    string            `hcl:"user,optional" doc:"The user that runs it, by name or number; default: the agent's."`
-	Env     map[string]string `hcl:"env,optional" doc:"Variables added to the agent's environment."`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Variables added to the agent's environment."`
 	Cwd     string            `hcl:"cwd,optional" doc:"The directory that it runs in; default: /."`
 }
 
@@ -51,7 +51,9 @@ func (c *Config) Validate() (found []spec.Problem) {
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "exec", "Runs a command; exit code 0 passes. The last line of its output is the reason of a failure.",
-		func(_ drivers.Opening, c *Config) (drivers.Prober, error) { return &prober{config: c}, nil })
+		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
+			return &prober{config: c, opening: o}, nil
+		})
 }
 
 const (
@@ -63,8 +65,9 @@ const (
 )
 
 type prober struct {
-	config *Config
-	stuck  atomic.Int64 // pid of a command that outlived its SIGKILL; 0: none
+	config  *Config
+	opening drivers.Opening
+	stuck   atomic.Int64 // pid of a command that outlived its SIGKILL; 0: none
 }
 
 // Status runs the command once. At most one process that can't be killed is left
@@ -132,7 +135,11 @@ func (p *prober) command() (*exec.Cmd, *tail, error) {
 		cmd.Env = append(cmd.Env, "HOME="+home, "USER="+p.config.User, "LOGNAME="+p.config.User)
 	}
 	for k, v := range p.config.Env {
-		cmd.Env = append(cmd.Env, k+"="+v)
+		plain, err := p.opening.Plain(v)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot run %s: %w", p.config.Command[0], err)
+		}
+		cmd.Env = append(cmd.Env, k+"="+plain)
 	}
 	return cmd, out, nil
 }

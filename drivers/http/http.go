@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,15 +35,17 @@ const (
 // prober asks one URL. What does not change from check to check is made once.
 type prober struct {
 	config  *Config
+	opening drivers.Opening
+	url     *url.URL
 	address string
 	request *http.Request // for ReadResponse, which must know the method
-	bytes   []byte
-	tls     *tls.Config // nil: plain
+	bytes   []byte        // nil: made for each check, since there is a secret in it
+	tls     *tls.Config   // nil: plain
 	passes  []span
 	match   *regexp.Regexp // nil: none
 }
 
-func open(_ drivers.Opening, c *Config) (drivers.Prober, error) {
+func open(o drivers.Opening, c *Config) (drivers.Prober, error) {
 	u, why := target(c.URL)
 	if why != "" {
 		return nil, fmt.Errorf("cannot check %q: it %s", c.URL, why)
@@ -51,7 +54,12 @@ func open(_ drivers.Opening, c *Config) (drivers.Prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot check %s: %w", c.URL, err)
 	}
-	p := &prober{config: c, address: address(u), bytes: c.request(u), tls: c.tlsConfig(u), passes: passes}
+	p := &prober{config: c, opening: o, url: u, address: address(u), tls: c.tlsConfig(u), passes: passes}
+	if !c.secret() {
+		if p.bytes, err = c.request(u, o); err != nil {
+			return nil, fmt.Errorf("cannot check %s: %w", c.URL, err)
+		}
+	}
 	p.request = &http.Request{Method: c.Method}
 	if c.Match != "" {
 		if p.match, err = regexp.Compile(c.Match); err != nil {
@@ -80,6 +88,12 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 // ask returns why the answer does not pass, or an error where there was none. It
 // keeps in stage what it waits for.
 func (p *prober) ask(ctx context.Context, stage *string) (why string, err error) {
+	request := p.bytes
+	if request == nil {
+		if request, err = p.config.request(p.url, p.opening); err != nil {
+			return err.Error(), nil
+		}
+	}
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return "", err
@@ -99,7 +113,7 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 		conn = t
 	}
 	*stage = "the server to take the request"
-	if _, err := conn.Write(p.bytes); err != nil {
+	if _, err := conn.Write(request); err != nil {
 		return "", err
 	}
 	*stage = "the first byte"

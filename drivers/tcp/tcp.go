@@ -21,7 +21,7 @@ import (
 // Config is what a tcp check takes.
 type Config struct {
 	Address string `hcl:"address" doc:"Where to connect: \"host:port\", with brackets around an IPv6 address; hostport() writes both."`
-	Send    string `hcl:"send,optional" doc:"Sent once connected."`
+	Send    string `hcl:"send,optional" secret:"true" doc:"Sent once connected."`
 	Expect  string `hcl:"expect,optional" doc:"Must occur in the first 64 KiB of the answer; default: a connection is enough."`
 	Netns   string `hcl:"netns,optional" doc:"The network namespace to connect from: a name, as netns.NAME.name gives it, or a path. A name in the address is looked up on the host. Default: the host's own."`
 }
@@ -43,8 +43,8 @@ func (c *Config) Validate() (found []spec.Problem) {
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "tcp", "Connects to an address; passes when the connection is accepted and the expected answer comes.",
-		func(_ drivers.Opening, c *Config) (drivers.Prober, error) {
-			p := &prober{config: c}
+		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
+			p := &prober{config: c, opening: o}
 			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" && c.Netns == "" {
 				p.literal = literal
 			}
@@ -57,6 +57,7 @@ const listens = 64 << 10
 
 type prober struct {
 	config  *Config
+	opening drivers.Opening
 	literal netip.AddrPort // set: connecting is all there is to do, and no name needs a look-up
 }
 
@@ -88,7 +89,11 @@ func (p *prober) converse(ctx context.Context, stage *string) error {
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	if p.config.Send != "" {
 		*stage = "the other side to take what is sent"
-		if _, err := io.WriteString(conn, p.config.Send); err != nil {
+		send, err := p.opening.Plain(p.config.Send)
+		if err != nil {
+			return answer("was not asked: " + err.Error())
+		}
+		if _, err := io.WriteString(conn, send); err != nil {
 			return err
 		}
 	}
