@@ -24,6 +24,10 @@ type Agent interface {
 	Snapshot(ctx context.Context) (*engine.Snapshot, error)
 	// Notices says what the host can't give this resource.
 	Notices(spec.Address) []string
+	// Measured returns what the checks measured last.
+	Measured(ctx context.Context) (Measured, error)
+	// History returns the newest runs of a task, the newest first.
+	History(ctx context.Context, task spec.Address, limit int) ([]engine.Run, error)
 	// Command is accepted or refused at once, and not waited for. An error that is
 	// neither engine.ErrRefused nor an Err value of this package is about the request.
 	Command(ctx context.Context, c engine.Command) error

@@ -26,6 +26,8 @@ type scripted struct {
 	applied  map[string][]byte
 	lines    []string
 	logError error
+	measured Measured
+	runs     map[spec.Address][]engine.Run
 }
 
 func (a *scripted) Snapshot(context.Context) (*engine.Snapshot, error) {
@@ -42,6 +44,12 @@ func (a *scripted) Notices(at spec.Address) []string {
 		return []string{"memory is not limited: no controller"}
 	}
 	return nil
+}
+
+func (a *scripted) Measured(context.Context) (Measured, error) { return a.measured, nil }
+
+func (a *scripted) History(_ context.Context, task spec.Address, limit int) ([]engine.Run, error) {
+	return a.runs[task][:min(limit, len(a.runs[task]))], nil
 }
 
 func (a *scripted) Command(_ context.Context, c engine.Command) error {

@@ -59,6 +59,10 @@ func (e *Engine) checkCommand(c Command) error {
 			if partial {
 				return fmt.Errorf("cannot %s single resources: a service is frozen, thawed and cleared as a whole", c.Verb)
 			}
+		case CommandRun, CommandHalt:
+			if err := e.checkTaskCommand(s, c); err != nil {
+				return err
+			}
 		case CommandPurge:
 			if !s.undeclared {
 				return refuse("cannot purge %s: it is declared; delete it from the files first", name)
@@ -76,6 +80,9 @@ func (e *Engine) checkCommand(c Command) error {
 func (e *Engine) obey(s *service, c Command) {
 	message := string(c.Verb)
 	selected := s.selected(c)
+	if c.Verb == CommandRun || c.Verb == CommandHalt {
+		selected = s.selectedTasks(c)
+	}
 	for _, r := range selected {
 		message += " " + r.spec.Address.Local()
 	}
@@ -102,6 +109,14 @@ func (e *Engine) obey(s *service, c Command) {
 		e.clearStuck(s, nil)
 	case CommandPurge:
 		s.purging = true
+	case CommandRun:
+		e.runTasks(selected, c)
+		e.touch(s)
+		return
+	case CommandHalt:
+		e.haltTasks(s, selected, c)
+		e.touch(s)
+		return
 	default:
 		panic("internal error: no such command: " + string(c.Verb))
 	}
@@ -117,17 +132,19 @@ func (e *Engine) obey(s *service, c Command) {
 // selected returns the resources that a command names, in start order.
 func (s *service) selected(c Command) (out []*resource) {
 	for _, r := range s.order {
-		local := r.spec.Address.Local()
-		base, _, _ := strings.Cut(local, "[")
-		named := slices.ContainsFunc(c.Resources, func(n string) bool {
-			return n == local || n == base || n == string(r.spec.Address)
-		})
-		tagged := slices.ContainsFunc(c.Tags, func(t string) bool { return slices.Contains(r.policy().Tags, t) })
-		if named || tagged {
+		if r.task == nil && c.names(r) {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+func (c Command) names(r *resource) bool {
+	local := r.spec.Address.Local()
+	base, _, _ := strings.Cut(local, "[")
+	return slices.ContainsFunc(c.Resources, func(n string) bool {
+		return n == local || n == base || n == string(r.spec.Address)
+	}) || slices.ContainsFunc(c.Tags, func(t string) bool { return slices.Contains(r.policy().Tags, t) })
 }
 
 func (s *service) start(selected []*resource, by string) {
@@ -181,7 +198,7 @@ func (s *service) restart(selected []*resource, by string) {
 		targets = s.order
 	}
 	for _, r := range targets {
-		if r.state != Down && r.state != Unknown {
+		if r.state != Down && r.state != Unknown && r.task == nil {
 			r.bounce = true
 		}
 	}

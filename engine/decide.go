@@ -59,7 +59,11 @@ func (e *Engine) pass(s *service) (changed bool) {
 	for _, r := range s.order {
 		before := r.state
 		hadCall := r.call != nil
-		e.decideResource(s, r)
+		if r.task != nil {
+			e.decideTask(s, r)
+		} else {
+			e.decideResource(s, r)
+		}
 		changed = changed || r.state != before || (r.call != nil) != hadCall
 	}
 	return changed
@@ -69,11 +73,15 @@ func (e *Engine) pass(s *service) (changed bool) {
 func (e *Engine) goals(s *service) (changed bool) {
 	s.leaving = nil
 	for _, r := range s.order {
-		if r.next == nil { // what came in its place must not start beside it
+		if r.next == nil && r.task == nil { // what came in its place must not start beside it
 			s.leaving = r
 		}
 		want := r.want
-		r.want, r.wantWhy = e.goal(s, r)
+		if r.task != nil {
+			r.want, r.wantWhy = e.runGoal(s, r)
+		} else {
+			r.want, r.wantWhy = e.goal(s, r)
+		}
 		changed = changed || r.want != want
 	}
 	return changed
@@ -156,6 +164,10 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 			return
 		}
 	}
+	e.askUnknown(s, r)
+}
+
+func (e *Engine) askUnknown(s *service, r *resource) {
 	r.why = "not yet probed"
 	if r.err != "" {
 		r.why = "asked again after " + probeRetry.String()

@@ -28,6 +28,7 @@ type judge struct {
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
+	tasks   map[spec.Address]*judgedTask
 	steps   int
 	calls   int // starts, stops, updates and kills
 }
@@ -36,7 +37,7 @@ func newJudge(w *world) *judge {
 	return &judge{w: w, state: map[spec.Address]State{}, service: map[string]InstanceState{}, open: map[uint64]Do{},
 		calling: map[spec.Address]Do{}, applied: map[spec.Address]*spec.Resource{}, started: map[spec.Address][]spec.Address{},
 		remains: map[spec.Address]bool{}, bounce: map[spec.Address]bool{}, permit: map[string]Permission{}, intent: map[string]Intent{},
-		known: map[string]*spec.Service{}, purged: map[string]bool{}, spec: w.spec}
+		known: map[string]*spec.Service{}, tasks: map[spec.Address]*judgedTask{}, purged: map[string]bool{}, spec: w.spec}
 }
 
 func (j *judge) before(ev Event) {
@@ -53,8 +54,9 @@ func (j *judge) before(ev Event) {
 		for n := range j.known {
 			j.purged[n] = ev.Spec.Services[n] == nil && (j.purged[n] || ev.Prune)
 		}
+		j.reloadTasks()
 		for _, s := range ev.Spec.Services {
-			for _, r := range s.Resources {
+			for _, r := range slices.Concat(s.Resources, s.Tasks) {
 				// While a change is still to be made, it runs as it was started.
 				if was := j.applied[r.Address]; was == nil || was.Digest == r.Digest {
 					j.unlink(r)
@@ -69,6 +71,9 @@ func (j *judge) before(ev Event) {
 		}
 	case Command:
 		for a := range j.state {
+			if j.tasks[a] != nil {
+				continue
+			}
 			if ev.Verb == CommandRestart && a.Service() == ev.Services[0] {
 				j.bounce[a] = true
 			}
@@ -120,7 +125,7 @@ func (j *judge) done(ev Done) {
 
 func (j *judge) declared(a spec.Address) *spec.Resource {
 	if s := j.known[a.Service()]; s != nil && !j.purged[a.Service()] {
-		for _, r := range s.Resources {
+		for _, r := range slices.Concat(s.Resources, s.Tasks) {
 			if r.Address == a {
 				return r
 			}
@@ -134,6 +139,7 @@ func (j *judge) after(ev Event, actions []Action) {
 		j.w.fail("a storm: %d actions in one step, more than %d", len(actions), limit)
 	}
 	first := j.last
+	j.taskActions(actions)
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Record:
@@ -157,6 +163,7 @@ func (j *judge) after(ev Event, actions []Action) {
 		}
 	}
 	j.stand()
+	j.tasksAfter()
 	if j.steps++; j.steps%16 == 0 {
 		j.views()
 	}
@@ -173,6 +180,9 @@ func (j *judge) fact(f Fact) {
 		}
 		j.state[f.Address] = State(f.To)
 		seenMoves[move{State(f.From), State(f.To)}]++
+		if State(f.To) == Up && State(f.From) == Down {
+			j.nothingOn(f.Address) // an edit may have turned round what was off
+		}
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
 			if r := j.declared(f.Address); r != nil {
 				j.started[f.Address] = []spec.Address{}
@@ -200,7 +210,7 @@ func (j *judge) fact(f Fact) {
 		if f.Message == "purge" {
 			j.purged[f.Service] = true
 		}
-	case FactCheck, FactReload, FactNotice:
+	case FactCheck, FactReload, FactNotice, FactTask:
 	}
 }
 
@@ -233,7 +243,9 @@ func (j *judge) call(ev Event, d Do) {
 	if d.Verb == VerbProbe || d.Verb == VerbCheck {
 		return
 	}
-	j.calls++
+	if d.Resource.Task == nil {
+		j.calls++
+	}
 	if other, busy := j.calling[a]; busy {
 		j.w.fail("%s of %s overlaps its %s", d.Verb, a, other.Verb)
 	}
@@ -243,6 +255,10 @@ func (j *judge) call(ev Event, d Do) {
 	}
 	switch d.Verb {
 	case VerbStart:
+		if d.Resource.Task != nil {
+			j.begins(d)
+			return
+		}
 		j.starts(d)
 	case VerbStop:
 		j.stops(d)
@@ -429,6 +445,9 @@ func (j *judge) views() {
 // rest holds, long after all trouble ended, what is up against what is wanted.
 func (j *judge) rest() {
 	for op, d := range j.calling {
+		if d.Resource.Task != nil {
+			continue // there are always runs
+		}
 		j.w.fail("%s of %s is still open", d.Verb, op)
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.known)) {

@@ -129,6 +129,7 @@ func (e *Engine) stopping(s *service) bool {
 	}
 	return slices.ContainsFunc(s.order, func(r *resource) bool {
 		held := r.policy().Standby && !s.stopWished() || s.intent.Overrides[r.spec.Address] == WishStarted && !denied
-		return !r.off() && (s.purging || !held)
+		// A stuck task is for people, as a stuck instance is.
+		return !r.off() && (s.purging || !held) && (r.task == nil || r.state != Stuck)
 	})
 }

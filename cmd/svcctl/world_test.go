@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,8 @@ type world struct {
 	spec   api.SpecStatus
 	apply  api.ApplyResult
 	files  map[string][]byte
+	runs   map[spec.Address][]engine.Run
+	lines  map[spec.Address][]string // of output, where not the usual ones
 }
 
 const declared = `
@@ -60,6 +63,11 @@ var morning = time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 // newWorld runs the declared services; the returned function runs a command line.
 func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, stderr string)) {
 	t.Helper()
+	return newWorldOf(t, declared)
+}
+
+func newWorldOf(t *testing.T, declared string) (*world, func(args ...string) (code int, stdout, stderr string)) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "all.hcl"), []byte(declared), 0o644); err != nil {
 		t.Fatal(err)
@@ -72,7 +80,7 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	}
 	w := &world{
 		engine: engine.New(engine.Config{Node: "n1"}), now: morning, feed: api.NewFeed(256, morning),
-		broken: map[string]string{}, held: map[string]bool{},
+		broken: map[string]string{}, held: map[string]bool{}, runs: map[spec.Address][]engine.Run{}, lines: map[spec.Address][]string{},
 		spec: api.SpecStatus{Cluster: "prod", Revision: 12, State: api.SpecCurrent, Valid: true},
 	}
 	w.step(engine.Reload{Spec: s})
@@ -122,6 +130,8 @@ func (w *world) step(ev engine.Event) (reply error) {
 				}
 			case engine.Reply:
 				reply = a.Err
+			case engine.Ran:
+				w.runs[a.Address] = append(w.runs[a.Address], a.Run)
 			case engine.Record:
 				w.feed.Publish(w.now, a.Fact)
 			}
@@ -158,6 +168,16 @@ func (w *world) Snapshot(context.Context) (*engine.Snapshot, error) {
 
 func (w *world) Notices(spec.Address) []string { return nil }
 
+func (w *world) Measured(context.Context) (api.Measured, error) { return nil, nil }
+
+func (w *world) History(_ context.Context, task spec.Address, limit int) ([]engine.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	runs := slices.Clone(w.runs[task])
+	slices.Reverse(runs)
+	return runs[:min(limit, len(runs))], nil
+}
+
 func (w *world) Command(_ context.Context, c engine.Command) error {
 	c.ID = "1"
 	return w.step(c)
@@ -180,6 +200,16 @@ func (w *world) Logs(_ context.Context, a spec.Address, _ int, _ bool) iter.Seq2
 			yield("", fmt.Errorf("no log of %s: %w", a, api.ErrNotFound))
 			return
 		}
-		_ = yield("hello", nil) && yield("world", nil)
+		w.mu.Lock()
+		lines := w.lines[a]
+		w.mu.Unlock()
+		if lines == nil {
+			lines = []string{"hello", "world"}
+		}
+		for _, line := range lines {
+			if !yield(line, nil) {
+				return
+			}
+		}
 	}
 }

@@ -21,6 +21,11 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds the kind to r. The resources that r opens share one netlink socket
 // for requests and, while any of them is watched, one for events.
 //
@@ -33,9 +38,6 @@ func Register(r *drivers.Registry) {
 		func(o drivers.Opening, c *Config) (drivers.Driver, error) { return open(h, o.Address, c) },
 		drivers.WithLevel(spec.LevelReset), drivers.Transparent, drivers.WithExample(example))
 }
-
-//go:embed example.hcl
-var example string
 
 // shared is what all addresses of one program share.
 type shared struct {
