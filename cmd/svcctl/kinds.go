@@ -5,6 +5,7 @@ import (
 	"github.com/svcctl/svcctl/drivers/app"
 	"github.com/svcctl/svcctl/drivers/exec"
 	"github.com/svcctl/svcctl/drivers/http"
+	"github.com/svcctl/svcctl/drivers/icmp"
 	"github.com/svcctl/svcctl/drivers/ip"
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
@@ -24,6 +25,7 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	netns.Register(r)
 	exec.Register(r)
 	http.Register(r)
+	icmp.Register(r)
 	tcp.Register(r)
 	return r
 }
