@@ -10,6 +10,7 @@ import (
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
 	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/systemd"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -23,6 +24,7 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	loop.Register(r)
 	mount.Register(r)
 	netns.Register(r)
+	systemd.Register(r)
 	exec.Register(r)
 	http.Register(r)
 	icmp.Register(r)
