@@ -10,6 +10,7 @@ import (
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
 	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/sql"
 	"github.com/svcctl/svcctl/drivers/systemd"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
@@ -28,6 +29,7 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	exec.Register(r)
 	http.Register(r)
 	icmp.Register(r)
+	sql.Register(r)
 	tcp.Register(r)
 	return r
 }
