@@ -29,6 +29,7 @@ type judge struct {
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
 	tasks   map[spec.Address]*judgedTask
+	wasOff  spec.Address // what the event of this step is about, if it was off before
 	steps   int
 	calls   int // starts, stops, updates and kills
 }
@@ -41,7 +42,7 @@ func newJudge(w *world) *judge {
 }
 
 func (j *judge) before(ev Event) {
-	j.was = j.spec
+	j.was, j.wasOff = j.spec, ""
 	j.wasUp = map[string]bool{}
 	for n, s := range j.service {
 		j.wasUp[n] = s == InstanceUp
@@ -66,6 +67,7 @@ func (j *judge) before(ev Event) {
 	case Permission:
 		j.permit[ev.Service] = ev
 	case Observed:
+		j.wasOff = j.ifOff(ev.Address)
 		if _, busy := j.calling[ev.Address]; !busy {
 			j.remains[ev.Address] = ev.Status.Seen != SeenDown
 		}
@@ -100,6 +102,7 @@ func (j *judge) done(ev Done) {
 	a := d.Resource.Address
 	switch d.Verb {
 	case VerbProbe:
+		j.wasOff = j.ifOff(a)
 		if _, busy := j.calling[a]; !busy && ev.Err == nil {
 			j.remains[a] = ev.Status.Seen != SeenDown
 		}
@@ -180,7 +183,7 @@ func (j *judge) fact(f Fact) {
 		}
 		j.state[f.Address] = State(f.To)
 		seenMoves[move{State(f.From), State(f.To)}]++
-		if State(f.To) == Up && State(f.From) == Down {
+		if State(f.To) == Up && (State(f.From) == Down || State(f.From) == Failed && j.wasOff == f.Address) {
 			j.nothingOn(f.Address) // an edit may have turned round what was off
 		}
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
@@ -371,6 +374,13 @@ func (j *judge) stops(d Do) {
 func (j *judge) off(a spec.Address) bool {
 	_, busy := j.calling[a]
 	return !busy && (j.state[a] == "" || j.state[a] == Down || (j.state[a] == Failed || j.state[a] == Unknown) && !j.remains[a])
+}
+
+func (j *judge) ifOff(a spec.Address) spec.Address {
+	if j.off(a) {
+		return a
+	}
+	return ""
 }
 
 // wanted: by files, operators and permission; not asking for what it is after.

@@ -157,17 +157,14 @@ func (e *Engine) forgetMemories(s *service) {
 // taskState is what people are told.
 func (r *resource) taskState() TaskState {
 	switch r.state {
-	case Unknown:
-		if r.task.run != nil {
+	case Unknown, Up:
+		if run := r.task.run; run != nil && run.Result == "" {
 			return TaskRunning
+		} else if run != nil {
+			return TaskStopping
 		}
 	case Starting:
 		return TaskRunning
-	case Up:
-		if r.task.run.Result == "" {
-			return TaskRunning
-		}
-		return TaskStopping
 	case Stopping:
 		return TaskStopping
 	case Stuck:
@@ -210,7 +207,7 @@ func (e *Engine) ran(s *service, r *resource, run Run) {
 	case RunTimeout:
 		message = "run ended: " + run.Why
 	case RunFailed, RunStopped, RunLost, RunSkipped, RunMissed:
-		if run.Count > 1 {
+		if run.Count > 1 && run.Started.IsZero() {
 			message += fmt.Sprintf(" %d times", run.Count)
 		}
 		message += ": " + run.Why
