@@ -375,7 +375,7 @@ func giveFiles(s setup) error {
 	}
 	for name, text := range s.Files {
 		path := filepath.Join(s.FilesDir, name)
-		if err := os.WriteFile(path, []byte(text), 0o400); err != nil {
+		if err := os.WriteFile(path, text, 0o400); err != nil {
 			return err
 		}
 		if err := os.Chown(path, uid, gid); err != nil {

@@ -72,7 +72,7 @@ type Request struct {
 	Confine *Confinement `json:"conf,omitempty"`
 	// Files are what it reads in CREDENTIALS_DIRECTORY, by name. They live in memory, in a
 	// mount that only its own processes see and that ends with the last of them.
-	Files map[string]string `json:"files,omitempty"`
+	Files map[string][]byte `json:"files,omitempty"`
 }
 
 // Confinement is what a process is kept from. The stub carries it out between the fork and

@@ -35,7 +35,7 @@ type setup struct {
 	Credential  *Credential       `json:"cred,omitempty"`
 	Confine     *Confinement      `json:"conf,omitempty"`
 	Nothing     string            `json:"none,omitempty"` // a file without content and permission
-	Files       map[string]string `json:"files,omitempty"`
+	Files       map[string][]byte `json:"files,omitempty"`
 	FilesDir    string            `json:"at,omitempty"`
 }
 

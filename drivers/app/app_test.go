@@ -23,7 +23,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(keeper.Main(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) > 1 && os.Args[1] == "inside" {
+		os.Exit(inside(os.Args[2:]))
+	}
+	code := m.Run()
+	if probeDir != "" {
+		os.RemoveAll(probeDir)
+	}
+	os.Exit(code)
 }
 
 type host struct {
@@ -35,7 +42,12 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	dir := t.TempDir()
-	h := &host{t: t, opts: keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}}}
+	return serve(t, keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}})
+}
+
+func serve(t *testing.T, opts keeper.Options) *host {
+	t.Helper()
+	h := &host{t: t, opts: opts}
 	h.connect()
 	t.Cleanup(func() {
 		all, err := h.keeper.List(h.ctx())
@@ -270,9 +282,9 @@ func TestReadinessByNotifyIsAwaited(t *testing.T) {
 	c := config("sleep", "1000")
 	c.Ready = "notify"
 	d := h.open(c)
-	ctx, cancel := context.WithTimeout(h.ctx(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(h.ctx(), 500*time.Millisecond)
 	defer cancel()
-	// The agent adds "(not done within 50ms)".
+	// The agent adds "(not done within 500ms)".
 	want := "cannot complete the start of " + d.id + ": it runs, but did not say READY=1 to its NOTIFY_SOCKET; see its log, or raise timeouts.start"
 	if err := d.Start(ctx); err == nil || err.Error() != want {
 		t.Errorf("start of one that says nothing: %v, want %s", err, want)

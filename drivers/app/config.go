@@ -33,8 +33,12 @@ type Program struct {
 	OOMScore   string            `hcl:"oom_score,optional" doc:"How soon the kernel ends it when memory is short, from -1000 (never) to 1000."`
 	StopSignal string            `hcl:"stop_signal" reload:"live" default:"TERM" doc:"The signal that asks all its processes to end."`
 	KillAfter  time.Duration     `hcl:"kill_after" reload:"live" default:"10s" doc:"How long after the stop signal what is left is killed."`
+	Netns      string            `hcl:"netns,optional" doc:"The network namespace that it runs in: a name below /run/netns, such as netns.NAME.name, or a path. Its user, files and the rest stay as they are."`
 	LogSize    spec.Bytes        `hcl:"log_size" default:"1M" doc:"The size at which the file of its output is rotated."`
 	LogFiles   int               `hcl:"log_files" default:"3" doc:"How many files of output are kept, the current one included."`
+
+	Credentials map[string]string `hcl:"credentials,optional" secret:"true" doc:"Files that only it and root can read, name and content: passwords, keys. They are in the folder that the variable CREDENTIALS_DIRECTORY names, in memory that is never swapped out, as long as a process of it lives."`
+	Sandbox     *Sandbox          `hcl:"sandbox,block" doc:"What it is kept from. Each argument that is left out has its safe value; without the block nothing is kept from it but by its user."`
 }
 
 // Config is what an app block may say.
@@ -79,10 +83,15 @@ func (c *Config) digest() string {
 		Ready      string
 		LogSize    spec.Bytes
 		LogFiles   int
+
+		Credentials map[string]string `json:",omitempty"`
+		Netns       string            `json:",omitempty"`
+		Sandbox     *Sandbox          `json:",omitempty"`
 	}{
 		Command: c.Command, User: c.User, Group: c.Group, Groups: c.Groups, Env: c.Env, Cwd: c.Cwd, Umask: c.Umask,
 		Rlimits: c.Rlimits, Memory: c.Memory, CPU: c.CPU, PIDs: c.PIDs, OOMScore: c.OOMScore,
 		Type: c.Type, Status: c.Status, Ready: c.Ready, LogSize: c.LogSize, LogFiles: c.LogFiles,
+		Credentials: c.Credentials, Netns: c.Netns, Sandbox: c.Sandbox,
 	})
 	if err != nil {
 		panic("internal error: " + err.Error())
@@ -166,7 +175,30 @@ func (c *Program) validate(out *problems) {
 			add("env", "Not a variable", "%q can't be a variable of an environment. Write a name without \"=\", and a value without NUL.", key)
 		}
 	}
+	for name := range c.Credentials {
+		if name == "" || name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00") {
+			add("credentials", "Not a name of a file", "%q can't be the name of a credential. Write a name without \"/\", such as \"password\".", name)
+		}
+	}
+	if _, err := c.netnsPath(); err != nil {
+		add("netns", "Not a network namespace", "%q is neither a name nor an absolute path. Write a name as \"ip netns\" lists it, such as \"blue\".", c.Netns)
+	}
+	if c.Netns != "" && c.Sandbox != nil && c.Sandbox.PrivateNetwork {
+		add("netns", "Two networks", "An app has its own network or that of a namespace. Leave out netns, or private_network.")
+	}
 	c.validateSizes(add)
+}
+
+// netnsPath is where the network namespace is found; "" where none is asked for.
+func (c *Program) netnsPath() (string, error) {
+	switch {
+	case c.Netns == "" || strings.HasPrefix(c.Netns, "/"):
+		return c.Netns, nil
+	case strings.ContainsAny(c.Netns, "/\x00") || c.Netns == "." || c.Netns == ".." || len(c.Netns) > 255:
+		return "", fmt.Errorf("%q is no name of a network namespace", c.Netns)
+	default:
+		return "/run/netns/" + c.Netns, nil
+	}
 }
 
 func (c *Config) validateType(add func(field, summary, detail string, args ...any)) {
