@@ -252,7 +252,7 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 		}
 		names := append(slices.Collect(maps.Keys(functions)), "file", "secret")
 		detail := "The functions are in the manual."
-		if n := nearest(call.Name, names); n != "" {
+		if n := Nearest(call.Name, names); n != "" {
 			detail = fmt.Sprintf("Did you mean %q?", n)
 		}
 		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))

@@ -215,8 +215,8 @@ func (x *evaluation) secretFunction() function.Function {
 			if holdsMark(name) {
 				return cty.UnknownVal(cty.String), errSecret
 			}
-			if !validName(name, true) {
-				return cty.UnknownVal(cty.String), fmt.Errorf("%q is no name of a secret: letters, digits, -, _ and dots, at most 63", name)
+			if !validName(name, true) || name[0] == '.' {
+				return cty.UnknownVal(cty.String), fmt.Errorf("%q is no name of a secret: write letters, digits, -, _ and dots, at most 63, not beginning with a dot", name)
 			}
 			use := secretUse{name, x.run.fingerprint(name)}
 			if !slices.Contains(x.file.secrets, use) {
@@ -242,11 +242,8 @@ func secretTrouble(d *hcl.Diagnostic) bool {
 
 // placeSecret says why the secret in a value can't stand in an argument, nil if it can.
 func (d *decoding) placeSecret(f *Field, v cty.Value) *mistake {
-	if f.Secret {
-		t := f.Type
-		if t == cty.String || t.IsListType() || t.IsMapType() {
-			return secretKeys(f, v)
-		}
+	if t := f.Type; f.Secret && (t == cty.String || t.IsListType() || t.IsMapType()) {
+		return nil // a map's keys hold none: they are guarded where they are made
 	}
 	var takers []string
 	for _, p := range d.parts {
@@ -266,18 +263,6 @@ func (d *decoding) placeSecret(f *Field, v cty.Value) *mistake {
 		}
 	}
 	return m
-}
-
-func secretKeys(f *Field, v cty.Value) *mistake {
-	if t := v.Type(); !t.IsMapType() && !t.IsObjectType() {
-		return nil
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		if k, _ := it.Element(); holdsMark(k.AsString()) {
-			return wrong(codeSecretPlace, "A name in a map is shown: only values can be secrets.", f.Name)
-		}
-	}
-	return nil
 }
 
 // takesSecrets lists the arguments of a schema, and of the blocks in it, that do.

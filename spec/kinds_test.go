@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -94,6 +95,15 @@ type httpConfig struct {
 	URL      string   `hcl:"url" doc:"What is asked for."`
 	Password string   `hcl:"password,optional" secret:"true" reload:"live" doc:"Who asks."`
 	Tokens   []string `hcl:"tokens,optional" secret:"true" doc:"More of them."`
+}
+
+func (c *httpConfig) Validate() (out []Problem) {
+	for _, token := range c.Tokens {
+		if strings.Contains(token, ",") {
+			out = append(out, Problem{"tokens", fmt.Sprintf("%q is no token", token), fmt.Sprintf("%s holds a comma, %.5s.", token, token)})
+		}
+	}
+	return out
 }
 
 type tcpConfig struct {

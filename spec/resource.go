@@ -91,7 +91,7 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.broken = true
 		// What refers to it, by the kind that is written or by the one that was meant,
 		// is no second mistake.
-		for _, kind := range []string{b.Type, nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+		for _, kind := range []string{b.Type, Nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
 			if len(b.Labels) > 0 {
 				s.brokenNames[kind+"."+b.Labels[0]] = true
 			} else {

@@ -156,7 +156,7 @@ func TestNoFindingShowsAMark(t *testing.T) {
 		`ready = secret("db")`, `command = secret("db")`, `nice = secret("db")`, `user = [secret("db")]`, `env = { A = [secret("db")] }`,
 		`env = secret("db")`, `linger = secret("db")`, `env = { A = { a = secret("db") }["b"] }`, `env = { A = secret("db").b }`,
 		`env = { A = file("${secret("db")}") }`, `env = { A = jsondecode(secret("db")) }`, `env = { A = secret("${secret("db")}") }`,
-		`for_each = { "${secret("db")}" = 1 }`, `for_each = secret("db")`, `env = { A = cidrhost("${secret("db")}/8", 1) }`,
+		"command = [\"a\"]\n check \"http\" \"c\" {\n url = \"u\"\n tokens = [\"${secret(\"db\")},\"]\n }", `for_each = { "${secret("db")}" = 1 }`, `for_each = secret("db")`, `env = { A = cidrhost("${secret("db")}/8", 1) }`,
 	} {
 		_, findings := NewLoader(withSecrets(prints{"db": "abcdef"})).Load(set("a.hcl", "service \"a\" {\n  app \"b\" {\n    "+text+"\n  }\n}\n"))
 		if out := printed(findings); !findings.HasErrors() || holdsMark(out) || strings.Contains(out, "ue0c") || strings.Contains(out, "abcdef") {

@@ -24,14 +24,14 @@ func Register(r *drivers.Registry, k *keeper.Client) {
 				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
 			}
 			return &app{opening: o, keeper: k, id: string(o.Address), config: c}, nil
-		}, drivers.WithLevel(spec.LevelKernel))
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(example))
 	drivers.DefineTask(r, "task", "A program that runs and ends, on a schedule or when asked for.",
 		func(o drivers.Opening, c *TaskConfig) (drivers.Driver, error) {
 			if k == nil {
 				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
 			}
 			return &task{app{opening: o, keeper: k, id: string(o.Address), config: c.app()}}, nil
-		}, drivers.WithLevel(spec.LevelKernel))
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(taskExample))
 }
 
 type app struct {

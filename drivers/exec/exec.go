@@ -3,6 +3,7 @@ package exec
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -48,12 +49,17 @@ func (c *Config) Validate() (found []spec.Problem) {
 	return found
 }
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "exec", "Runs a command; exit code 0 passes. The last line of its output is the reason of a failure.",
 		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
 			return &prober{config: c, opening: o}, nil
-		})
+		}, drivers.WithExample(example))
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -21,9 +22,14 @@ import (
 	"github.com/svcctl/svcctl/drivers"
 )
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
-	drivers.DefineCheck(r, "http", "Asks an HTTP server, over a new connection each time; passes when the status code and the body are as declared. Redirects are not followed.", open)
+	drivers.DefineCheck(r, "http", "Asks an HTTP server, over a new connection each time; passes when the status code and the body are as declared. Redirects are not followed.", open, drivers.WithExample(example))
 }
 
 const (

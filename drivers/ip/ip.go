@@ -3,6 +3,7 @@ package ip
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,6 +19,11 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds the kind to r. The resources that r opens share one netlink socket
 // for requests and, while any of them is watched, one for events.
 //
@@ -29,7 +35,7 @@ func Register(r *drivers.Registry) {
 	e := &events{}
 	drivers.DefineKind(r, "ip", "An address on a network interface. The network is asked first whether another host has it, and the neighbours are told once it is there.",
 		func(_ drivers.Opening, c *Config) (drivers.Driver, error) { return open(k, e, c) },
-		drivers.WithLevel(spec.LevelReset), drivers.Transparent)
+		drivers.WithLevel(spec.LevelReset), drivers.Transparent, drivers.WithExample(example))
 }
 
 type driver struct {

@@ -3,6 +3,7 @@ package mount
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -110,13 +111,18 @@ func (c *Config) line(more ...string) string {
 	return strings.Join(words, ",")
 }
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds kind mount. Its level is reset: the kernel keeps a mount, and writes
 // back to its device, after every process of ours is gone.
 func Register(r *drivers.Registry) {
 	h := newHost()
 	drivers.DefineKind(r, "mount", "A mounted file system: a block device, a tmpfs or a bind mount.",
 		func(_ drivers.Opening, c *Config) (drivers.Driver, error) { return &driver{host: h, config: c}, nil },
-		drivers.WithLevel(spec.LevelReset))
+		drivers.WithLevel(spec.LevelReset), drivers.WithExample(example))
 }
 
 // host is what all mounts of one program share.

@@ -4,6 +4,7 @@ package tcp
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,11 @@ func (c *Config) Validate() []spec.Problem {
 	return nil
 }
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "tcp", "Connects to an address; passes when the connection is accepted and the expected answer comes.",
@@ -44,7 +50,7 @@ func Register(r *drivers.Registry) {
 				p.literal = literal
 			}
 			return p, nil
-		})
+		}, drivers.WithExample(example))
 }
 
 // listens bounds how much of an answer is searched.
