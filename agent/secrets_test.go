@@ -304,6 +304,21 @@ func TestTheScrubberHidesEachLineOfAKeyAndTheLongerOfTwoValues(t *testing.T) {
 	}
 }
 
+func TestWhatACutLeavesOfAValueIsNotShown(t *testing.T) {
+	s := NewScrubber()
+	s.Learn("db", "correct-horse-battery")
+	for text, want := range map[string]string{
+		"last output: …se-battery was refused": "last output: … was refused",
+		"login with correct-hor…":              "login with …",
+		"login with correct-hor… and more":     "login with … and more",
+		"nothing… to hide":                     "nothing… to hide",
+	} {
+		if got := s.Scrub(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 func TestMarksAreShownAsTheyAreWritten(t *testing.T) {
 	s := NewScrubber()
 	m := "\uE0C0db:00ff\uE0C1"
