@@ -336,3 +336,19 @@ func TestMarksAreShownAsTheyAreWritten(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+func BenchmarkScrub(b *testing.B) {
+	const text = "cannot start it: exited with code 3; last output: FATAL: password authentication failed for user \"orders\" on db.example.org"
+	for _, n := range []int{0, 1, 100} {
+		b.Run(fmt.Sprint(n, " secrets"), func(b *testing.B) {
+			s := NewScrubber()
+			for i := range n {
+				s.Learn("db", fmt.Sprintf("correct-horse-battery-%d-staple", i))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Scrub(text)
+			}
+		})
+	}
+}
