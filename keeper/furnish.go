@@ -15,14 +15,19 @@ import (
 // room is the view of the file system that a confined process is given, while it is
 // being made.
 type room struct {
-	nothing string
-	before  []mountLine // the mounts as they were, where the kernel can't copy them with their flags
+	nothing int         // a file without content and permission, open since its path may be hidden, too
+	before  []mountLine // the mounts as they were
 	classic bool        // the kernel is older than 5.12
 }
 
 // furnish changes the mounts of this thread, which has a mount namespace of its own.
 func furnish(s setup, places []Place) error {
-	r := &room{nothing: s.Nothing, classic: !copiesTrees()}
+	nothing, err := unix.Open(s.Nothing, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w (the keeper makes it)", s.Nothing, err)
+	}
+	defer unix.Close(nothing)
+	r := &room{nothing: nothing, classic: !copiesTrees()}
 	found, err := r.resolve(places)
 	if err != nil {
 		return err
@@ -69,6 +74,10 @@ type resolved struct {
 	Place
 	dir bool
 	was int // what is there before anything changes: a copy of its mounts, or on old kernels the path; -1: not needed
+
+	// inPlace: it is a mount already, whose flags are all that changes. A copy laid over
+	// it would stay when the host unmounts it.
+	inPlace bool
 }
 
 // resolve looks at every place before the first one changes, and puts those above
@@ -100,23 +109,32 @@ func (r *room) resolve(places []Place) (found []resolved, err error) {
 		found = append(found, f)
 	}
 	slices.SortStableFunc(found, func(a, b resolved) int { return depth(a.Path) - depth(b.Path) })
+	if r.before, err = readMounts(); err != nil {
+		return nil, err
+	}
 	for i := range found {
-		if found[i].As != AsItIs {
+		f := &found[i]
+		if f.As != AsItIs {
+			continue
+		}
+		covered := slices.ContainsFunc(found[:i], func(o resolved) bool { return o.As != ReadOnly && o.As != AsItIs && below(f.Path, o.Path) })
+		if f.inPlace = !covered && isMount(r.before, f.Path); f.inPlace {
 			continue
 		}
 		if r.classic {
-			found[i].was, err = unix.Open(found[i].Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+			f.was, err = unix.Open(f.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 		} else {
-			found[i].was, err = unix.OpenTree(unix.AT_FDCWD, found[i].Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+			f.was, err = unix.OpenTree(unix.AT_FDCWD, f.Path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 		}
 		if err != nil {
-			return found, fmt.Errorf("cannot keep %s as it is: %w (%s)", found[i].Path, err, found[i].Because)
+			return found, fmt.Errorf("cannot keep %s as it is: %w (%s)", f.Path, err, f.Because)
 		}
 	}
-	if r.classic {
-		r.before, err = readMounts()
-	}
-	return found, err
+	return found, nil
+}
+
+func isMount(mounts []mountLine, path string) bool {
+	return slices.ContainsFunc(mounts, func(m mountLine) bool { return m.path == path })
 }
 
 func depth(path string) int {
@@ -137,13 +155,13 @@ func (r *room) change(f resolved) error {
 		}
 		return readOnly(f.Path)
 	case AsItIs:
-		if r.classic {
+		if r.classic || f.inPlace {
 			return r.asItWas(f)
 		}
 		return unix.MoveMount(f.was, "", unix.AT_FDCWD, f.Path, unix.MOVE_MOUNT_F_EMPTY_PATH)
 	case Hidden:
 		if !f.dir {
-			return unix.Mount(r.nothing, f.Path, "", unix.MS_BIND, "")
+			return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", r.nothing), f.Path, "", unix.MS_BIND, "")
 		}
 		return unix.Mount("tmpfs", f.Path, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=000,size=4k,nr_inodes=2")
 	case Empty:
@@ -255,7 +273,7 @@ func below(path, top string) bool {
 
 // readOnlyOneByOne does what readOnly does, mount by mount.
 func (r *room) readOnlyOneByOne(f resolved) error {
-	return r.relay(f.Path, f.Path, func(m mountLine) uintptr { return m.flags | unix.MS_RDONLY })
+	return relay(f.Path, f.Path, func(m mountLine) uintptr { return m.flags | unix.MS_RDONLY })
 }
 
 // asItWas brings back what a place was, with the flags that its mounts had.
@@ -268,7 +286,7 @@ func (r *room) asItWas(f resolved) error {
 			own = m.flags // the last one is the nearest, or lies over it
 		}
 	}
-	return r.relay(fmt.Sprintf("/proc/self/fd/%d", f.was), f.Path, func(m mountLine) uintptr {
+	return relay(fmt.Sprintf("/proc/self/fd/%d", f.was), f.Path, func(m mountLine) uintptr {
 		if m.path == f.Path {
 			return own
 		}
@@ -279,23 +297,27 @@ func (r *room) asItWas(f resolved) error {
 	})
 }
 
-// relay binds source onto path, and remounts what is there then.
-func (r *room) relay(source, path string, flags func(mountLine) uintptr) error {
-	if path != "/" {
-		if err := unix.Mount(source, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return err
-		}
-	}
+// relay makes path a mount, if it is none, and changes the flags of those at and below it.
+func relay(source, path string, flags func(mountLine) uintptr) error {
 	now, err := readMounts()
 	if err != nil {
 		return err
 	}
+	if !isMount(now, path) {
+		if err := unix.Mount(source, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return err
+		}
+		if now, err = readMounts(); err != nil {
+			return err
+		}
+	}
 	for _, m := range now {
-		if !below(m.path, path) {
+		want := flags(m)
+		if !below(m.path, path) || want == m.flags {
 			continue
 		}
-		err := unix.Mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|flags(m), "")
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // EINVAL: covered by another mount
+		err := unix.Mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|want, "")
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // another mount covers it
 			return fmt.Errorf("remount of %s: %w", m.path, err)
 		}
 	}

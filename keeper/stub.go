@@ -100,8 +100,11 @@ func becomeProgram(args []string) error {
 	if err := become(s); err != nil {
 		return err
 	}
-	err = syscall.Exec(s.Path, args, os.Environ())
-	return execError(s.Path, "", err)
+	err = execError(s.Path, "", syscall.Exec(s.Path, args, os.Environ()))
+	if s.Confine != nil && len(s.Confine.Places) > 0 {
+		return fmt.Errorf("%w; its sandbox may hide it (protect_home, private_tmp), or its seccomp profile refuse execve", err)
+	}
+	return err
 }
 
 func become(s setup) error {

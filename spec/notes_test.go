@@ -52,6 +52,9 @@ func TestNotesTellWhatIsNoMistake(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	if strings.Contains(printed(findings), "hunter2") {
+		t.Errorf("a password is repeated:\n%s", printed(findings))
+	}
 	if _, findings := NewLoader(testOptions).Load(set("a.hcl", noted)); len(findings) != 0 {
 		t.Errorf("nobody asked for notes:\n%s", printed(findings))
 	}

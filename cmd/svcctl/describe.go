@@ -77,6 +77,9 @@ func describe(s *spec.Schema, of string) kindDoc {
 	if of == "resource" || of == "task" {
 		d.Level, d.Transparent = s.Level, s.Transparent
 	}
+	for i := range d.Arguments {
+		d.Arguments[i].Export = d.Arguments[i].Export && of != "task" // nothing is read of a task
+	}
 	if e, ok := reflect.New(s.Type).Interface().(spec.ExportNames); ok {
 		for _, name := range e.ExportNames() {
 			d.Reads = append(d.Reads, s.Name+".NAME."+name)

@@ -160,7 +160,9 @@ func printKind(w io.Writer, d kindDoc, width int) {
 	if len(d.Reads) > 0 {
 		fmt.Fprintf(w, "\n%s\n", wrap("Other resources may read also "+strings.Join(d.Reads, ", ")+".", "  ", width))
 	}
-	fmt.Fprintf(w, "\n%s\n", wrap(fmt.Sprintf("What every %s takes as well: svcctl explain %s.", d.Of, d.Of), "  ", width))
+	if d.Of != d.Kind { // else it stands below
+		fmt.Fprintf(w, "\n%s\n", wrap(fmt.Sprintf("What every %s takes as well: svcctl explain %s.", d.Of, d.Of), "  ", width))
+	}
 	fmt.Fprintf(w, "\n  Example:\n\n")
 	for line := range strings.Lines(strings.TrimRight(d.Example, "\n") + "\n") {
 		fmt.Fprint(w, strings.TrimRight("    "+line, " \n")+"\n")

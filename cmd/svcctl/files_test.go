@@ -35,6 +35,11 @@ func TestValidatePrintsFindingsAndNothingElse(t *testing.T) {
 	if len(found) == 0 || found[0].File != bad || found[0].Line != 2 || !strings.HasPrefix(found[0].Code, "SV") {
 		t.Errorf("found %+v", found)
 	}
+	for format, part := range map[string]string{"sarif": `"ruleId": "SV`, "junit": "<testsuite name=", "github": "::error file=" + bad + ",line=2,"} {
+		if code, out, stderr := runLine("validate", "--format", format, bad); code != exitFailed || !strings.Contains(out, part) || stderr != "" {
+			t.Errorf("%s: exit %d, no %s in\n%s%s", format, code, part, out, stderr)
+		}
+	}
 	if code, _, _ := runLine("validate", "--format", "sarif5", good); code != exitUsage {
 		t.Errorf("exit %d", code)
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,10 @@ type validateOptions struct {
 	notes  bool
 }
 
+// formats are those that findings are written in: for people, programs, code scanning,
+// test reports, and the runners of GitHub.
+var formats = []string{"text", "json", "sarif", "junit", "github"}
+
 func (p *program) validateCommand() *cobra.Command {
 	o := &validateOptions{program: p}
 	c := &cobra.Command{
@@ -32,15 +38,15 @@ func (p *program) validateCommand() *cobra.Command {
 			return o.run()
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "text", "text or json")
+	c.Flags().StringVar(&o.format, "format", "text", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.node, "node", "", "evaluate as for this node; by default node.* is not known")
-	c.Flags().BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (always in JSON)")
+	c.Flags().BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (other formats than text always have it)")
 	return c
 }
 
 func (o *validateOptions) run() error {
-	if o.format != "text" && o.format != "json" {
-		return usage("cannot write the format %q (use text or json)", o.format)
+	if !slices.Contains(formats, o.format) {
+		return usage("cannot write the format %q (use %s)", o.format, strings.Join(formats, ", "))
 	}
 	all := spec.Findings{}
 	for _, p := range o.paths {
@@ -50,13 +56,22 @@ func (o *validateOptions) run() error {
 		}
 		all = append(all, found...)
 	}
-	if o.format == "json" {
-		all.WriteJSON(o.out)
-	} else {
+	switch o.format {
+	case "text":
 		if !o.notes {
 			all = all.WithoutNotes()
 		}
 		all.WriteText(o.out, o.colour)
+	case "json":
+		all.WriteJSON(o.out)
+	case "sarif":
+		all.WriteSARIF(o.out, version())
+	case "junit":
+		all.WriteJUnit(o.out)
+	case "github":
+		all.WriteGitHub(o.out)
+	default:
+		panic("internal error: format " + o.format)
 	}
 	if all.HasErrors() {
 		return findings()

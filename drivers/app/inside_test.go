@@ -99,15 +99,6 @@ func attempt(verb, what string) string {
 		return said("ok", forbidden[what]())
 	case "sleep":
 		time.Sleep(time.Hour)
-	case "await": // a file's content, as it becomes
-		path, content, _ := strings.Cut(what, " ")
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-			b, err := os.ReadFile(path)
-			if strings.TrimSpace(string(b)) == content || content == "gone" && errors.Is(err, os.ErrNotExist) {
-				return "seen"
-			}
-		}
-		return "never"
 	}
 	return "?"
 }
@@ -158,7 +149,7 @@ var probeDir string
 
 // newConfinedHost is a keeper whose mounts are not those of this machine, so that the
 // machine's own stay as they are.
-func newConfinedHost(t *testing.T, again ...string) *host {
+func newConfinedHost(t *testing.T) *host {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes namespaces")
@@ -177,7 +168,7 @@ func newConfinedHost(t *testing.T, again ...string) *host {
 	}
 	return serve(t, keeper.Options{
 		RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"),
-		Binary: append(append([]string{"unshare", "--mount"}, again...), path, "keeper"),
+		Binary: []string{"sh", "-c", "echo $$ >" + dir + "/pid; exec unshare --mount \"$@\"", "sh", path, "keeper"},
 	})
 }
 
