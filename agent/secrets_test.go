@@ -87,7 +87,7 @@ func TestEachFaultOfASecretsFileIsOneErrorThatSaysWhatToDo(t *testing.T) {
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			if one.root && os.Geteuid() != 0 {
-				t.Skip("only root can give files away")
+				t.Skip("needs root to give files to another user")
 			}
 			v := newVault(t)
 			v.put("db", "hunter22")

@@ -145,8 +145,6 @@ func TestARunOutlivesTheAgentIsNotBegunTwiceAndEndsWhenAsked(t *testing.T) {
 		return ""
 	})
 	n.wants(5, "task", "run", "a/task.long")
-	n.wants(3, "stop", "a", "--timeout", "1ms")
-	n.wants(0, "start", "a")
 	n.wants(0, "stop", "a")
 	if alive(pid) || n.results("a/task.long")[0] != "stopped" {
 		t.Errorf("the service is stopped, and its task: %+v", n.task("a/task.long"))
