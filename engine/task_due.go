@@ -49,7 +49,7 @@ func (e *Engine) comeDue(s *service, r *resource) {
 		last, due, held = due, t.next, t.through
 		t.through = t.next.Add(-t.spread)
 		if n++; n == mostMissed {
-			t.through = e.now
+			t.through = e.now.Round(0)
 		}
 		e.reckon(r)
 	}
