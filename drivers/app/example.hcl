@@ -12,15 +12,19 @@ service "shop" {
     command = ["/usr/local/bin/shop", "--listen", hostport(ip.vip.host, 8080)]
     user    = "shop"
     cwd     = "/srv/shop"
-    env = {
-      LOG          = "info"
-      DATABASE_URL = "postgres://shop:${secret("shop-db")}@db.example/shop"
-    }
+    env     = { LOG = "info" }
     memory  = "512M"
     cpu     = 1.5
     pids    = 200
     rlimits = { nofile = "65536" }
     ready   = "check" # what is after it waits for its checks
+
+    # It reads the file "database" in the folder $CREDENTIALS_DIRECTORY.
+    credentials = { database = "postgres://shop:${secret("shop-db")}@db.example/shop" }
+
+    sandbox { # what is not written here is safe
+      read_write_paths = ["/srv/shop"]
+    }
 
     check "http" "ready" {
       url   = "http://${hostport(ip.vip.host, 8080)}/health"
