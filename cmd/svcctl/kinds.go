@@ -8,6 +8,8 @@ import (
 	"github.com/svcctl/svcctl/drivers/ip"
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
+	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/route"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -20,6 +22,8 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	ip.Register(r)
 	loop.Register(r)
 	mount.Register(r)
+	netns.Register(r)
+	route.Register(r)
 	exec.Register(r)
 	http.Register(r)
 	tcp.Register(r)
