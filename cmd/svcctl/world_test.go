@@ -163,6 +163,24 @@ func (w *world) Command(_ context.Context, c engine.Command) error {
 	return w.step(c)
 }
 
+func (w *world) ShutDown(_ context.Context, by string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Why: "shut down by " + by, Off: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) Resume(context.Context, string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Epoch: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *world) Spec(context.Context) (api.SpecStatus, error) { return w.spec, nil }
 
 func (w *world) Apply(_ context.Context, files map[string][]byte, _ api.ApplyOptions) (api.ApplyResult, error) {

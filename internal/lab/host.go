@@ -63,8 +63,9 @@ func unifiedGroups() (string, error) {
 // bootScript makes the view of the new host and becomes its init. It runs in the new
 // namespaces; only the control group's one is made behind the move into the group.
 const bootScript = `set -e
+mount --make-rprivate /
 echo 0 > "$GROUP/cgroup.procs"
-exec unshare --cgroup --propagation private bash -c '
+exec unshare --cgroup bash -c '
 set -e
 mount -t overlay overlay -o "lowerdir=$IMAGE,upperdir=$DISK/upper,workdir=$DISK/work" "$DISK/root"
 cd "$DISK/root"

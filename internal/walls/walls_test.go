@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"internal/dag":        {},
 	"internal/cron":       {},
 	"internal/walls":      {},
-	"internal/e2e":        {},
+	"internal/e2e":        {"internal/lab"},
 	"internal/bench":      {"*"},
 	"internal/testreport": {},
 	"internal/lab":        {},
