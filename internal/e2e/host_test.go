@@ -81,6 +81,9 @@ func packages(t *testing.T) (older, newer string) {
 		if len(debs) != 1 || len(rpms) != 1 {
 			t.Fatalf("packages of %s: %v %v", version, debs, rpms)
 		}
+		if version == "0.0.2" {
+			installsAsRPM(t, rpms[0])
+		}
 		return debs[0], nil
 	}
 	before := filepath.Join(dir, "before")
@@ -96,6 +99,27 @@ func packages(t *testing.T) (older, newer string) {
 		t.Fatal(err)
 	}
 	return older, newer
+}
+
+// installsAsRPM unpacks the package below a folder, as rpm does it, without its scripts.
+func installsAsRPM(t *testing.T, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	if said, err := command("/", "rpm", "--root", dir, "--nodeps", "--noscripts", "--install", file); err != nil {
+		t.Fatalf("rpm does not install it: %v\n%s", err, said)
+	}
+	for _, path := range []string{"usr/bin/svcctl", "usr/bin/svcctl-keeper", "usr/lib/systemd/system/svcctl-services.service",
+		"usr/share/man/man1/svcctl-status.1.gz", "usr/share/bash-completion/completions/svcctl", "etc/svcctl/agent.hcl"} {
+		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
+			t.Errorf("the rpm brings no %s", path)
+		}
+	}
+	if said, err := command("/", "rpm", "--root", dir, "--query", "--configfiles", "svcctl"); err != nil || !strings.Contains(said, "/etc/svcctl/agent.hcl") {
+		t.Errorf("agent.hcl is no configuration file of the rpm: %v %s", err, said)
+	}
+	if said, err := command("/", "rpm", "--root", dir, "--noscripts", "--erase", "svcctl"); err != nil {
+		t.Errorf("rpm does not remove it: %v\n%s", err, said)
+	}
 }
 
 // machine is a lab host whose commands must succeed.
