@@ -11,7 +11,7 @@ TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=ip
 	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny
 PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor
 
-.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs clean
+.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs pictures clean
 
 build: ## bin/svcctl and bin/svcctl-keeper
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/svcctl ./cmd/svcctl-keeper
@@ -51,6 +51,9 @@ bench-peers: ## the same with every peer that Debian has
 docs: ## regenerate what is generated
 	$(GO) test ./cmd/svcctl ./internal/walls -run Generated -count=1 -args -update
 	$(GO) test ./engine -run Worlds -count=1 -args -update
+
+pictures: build ## draw the manual's pictures of svcctl top anew
+	scripts/picture.sh
 
 clean:
 	rm -rf bin

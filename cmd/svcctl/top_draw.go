@@ -184,7 +184,7 @@ func (t *top) drawService() []string {
 	parts := t.parts()
 	name := 0
 	for _, p := range parts {
-		name = max(name, runewidth.StringWidth(p.resource.Address.Local()))
+		name = max(name, runewidth.StringWidth(p.name()))
 	}
 	name = min(name, t.width*3/8)
 	first, last := t.window(len(parts))
@@ -203,16 +203,23 @@ func freezeText(s *api.ServiceStatus) string {
 	return freezeWords(s.Freeze)
 }
 
+func (p part) name() string {
+	if c := p.check; c != nil {
+		return fmt.Sprintf("  check %s (%s)", c.Name, c.Kind)
+	}
+	return p.resource.Address.Local()
+}
+
 func (t *top) drawPart(i int, p part, name int) string {
 	left, state, facts := "", string(p.resource.State), []string{}
 	if c := p.check; c != nil {
-		left, state = fmt.Sprintf("%s   %s", t.mark(i), fit("check "+c.Name+" ("+c.Kind+")", name-2)), string(c.State)
+		left, state = t.mark(i)+" "+fit(p.name(), name), string(c.State)
 		if c.Error != "" {
 			facts = append(facts, c.Error)
 		}
 	} else {
 		r := p.resource
-		left = fmt.Sprintf("%s %s", t.mark(i), fit(r.Address.Local(), name))
+		left = t.mark(i) + " " + fit(p.name(), name)
 		if !r.Since.IsZero() {
 			facts = append(facts, age(t.now().Sub(r.Since)))
 		}

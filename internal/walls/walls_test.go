@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/e2e":        {},
 	"internal/bench":      {"*"},
 	"internal/testreport": {},
+	"internal/picture":    {},
 }
 
 // pure rooms decide and do nothing: no goroutine, no clock, no lock, no file.
