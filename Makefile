@@ -12,7 +12,7 @@ TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=ip
 	debootstrap=debootstrap man=man-db rpm=rpm
 PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor
 
-.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs packages clean
+.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs pictures packages clean
 
 build: ## bin/svcctl and bin/svcctl-keeper
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/svcctl ./cmd/svcctl-keeper
@@ -55,6 +55,9 @@ docs: ## regenerate what is generated
 
 packages: ## dist/svcctl_*.deb and .rpm
 	scripts/packages.sh
+
+pictures: build ## draw the manual's pictures of svcctl top anew
+	scripts/picture.sh
 
 clean:
 	rm -rf bin

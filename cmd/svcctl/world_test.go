@@ -29,6 +29,9 @@ type world struct {
 	spec   api.SpecStatus
 	apply  api.ApplyResult
 	files  map[string][]byte
+	socket string
+	close  func() // the agent's socket; serve opens it again
+	t      *testing.T
 }
 
 const declared = `
@@ -79,23 +82,35 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	for _, name := range s.Names {
 		w.step(engine.Permission{Service: name, Epoch: 1})
 	}
-	socket := filepath.Join(dir, "agent.sock")
-	l, err := api.Listen(socket)
+	w.t, w.socket = t, filepath.Join(dir, "agent.sock")
+	w.serve()
+	t.Cleanup(func() { w.close() })
+	return w, func(args ...string) (int, string, string) { return runLine(append(w.args(), args...)...) }
+}
+
+func (w *world) args() []string { return []string{"--server", "unix://" + w.socket} }
+
+// serve answers on the socket until close.
+func (w *world) serve() {
+	w.t.Helper()
+	l, err := api.Listen(w.socket)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- (&api.Server{Agent: w, Feed: w.feed}).Serve(ctx, l) }()
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 	})
-	return w, func(args ...string) (int, string, string) {
-		return runLine(append([]string{"--server", "unix://" + socket}, args...)...)
-	}
+}
+
+func (w *world) view(service string) *engine.ServiceView {
+	s, _ := w.Snapshot(context.Background())
+	return s.Service(service)
 }
 
 func runLine(args ...string) (int, string, string) {

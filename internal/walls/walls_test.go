@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/bench":      {"*"},
 	"internal/testreport": {},
 	"internal/lab":        {},
+	"internal/picture":    {},
 }
 
 // pure rooms decide and do nothing: no goroutine, no clock, no lock, no file.
