@@ -113,6 +113,28 @@ func (s *secrets) Fingerprint(name string) string {
 	return s.prints[name]
 }
 
+// inForce returns the fingerprints that sets go by now.
+func (s *secrets) inForce() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.prints)
+}
+
+// asTheyWere are fingerprints for a set that was left behind, and goes on as it was.
+type asTheyWere struct {
+	now  *secrets
+	then map[string]string
+}
+
+// Fingerprint implements spec.Fingerprints.
+func (a asTheyWere) Fingerprint(name string) string {
+	now := a.now.Fingerprint(name) // asked all the same, so that the value is known to the scrubber
+	if then := a.then[name]; then != "" {
+		return then
+	}
+	return now
+}
+
 // read is value, and takes note of what came of it. The caller holds mu.
 func (s *secrets) read(name string) (string, error) {
 	value, err := s.value(name)
