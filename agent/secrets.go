@@ -185,23 +185,24 @@ func (s *secrets) renew() (names []string) {
 }
 
 // reveal puts values into text, for a start.
-func (s *secrets) reveal(text string) (string, error) {
-	return spec.Reveal(text, func(name string) (string, error) {
-		value, err := s.value(name)
-		if err == nil {
-			s.mu.Lock()
-			s.last[name] = value
-			s.mu.Unlock()
-		}
-		return value, err
-	})
+func (s *secrets) reveal(text string) (string, error) { return spec.Reveal(text, s.valueNow) }
+
+// valueNow is value, and the one that what runs goes by from now on.
+func (s *secrets) valueNow(name string) (string, error) {
+	value, err := s.value(name)
+	if err == nil {
+		s.mu.Lock()
+		s.last[name] = value
+		s.mu.Unlock()
+	}
+	return value, err
 }
 
 // revealKnown goes by the value read last where the file can't be read now, for all
 // that is no start: a secret that is away is no fault of what runs.
 func (s *secrets) revealKnown(text string) (string, error) {
 	return spec.Reveal(text, func(name string) (string, error) {
-		value, err := s.value(name)
+		value, err := s.valueNow(name)
 		if err == nil {
 			return value, nil
 		}
