@@ -48,9 +48,11 @@ var mayImport = map[string][]string{
 	"internal/rtnl":       {"internal/netns"},
 	"internal/seccomp":    {},
 	"internal/walls":      {},
-	"internal/e2e":        {},
+	"internal/e2e":        {"internal/lab"},
 	"internal/bench":      {"*"},
 	"internal/testreport": {},
+	"internal/lab":        {},
+	"internal/picture":    {},
 }
 
 // pure rooms decide and do nothing: no goroutine, no clock, no lock, no file.
