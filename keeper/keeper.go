@@ -154,11 +154,19 @@ var ErrAway = errors.New("the keeper went away during the call (it is started ag
 // so that an upgrade decides what to do.
 const version = 1
 
+// ability is what a keeper of this version can do beyond the first one. Unlike another
+// version it leaves a running keeper usable: only what it can't do is refused.
+const (
+	ability        = abilityConfine
+	abilityConfine = 1 // Request.Confine and Files, which one before would ignore
+)
+
 // frame is a message in either direction.
 type frame struct {
 	Seq     uint64    `json:"n,omitempty"` // of the call; 0 is an event
 	Op      string    `json:"op,omitempty"`
 	Version int       `json:"v,omitempty"`
+	Ability int       `json:"can,omitempty"`
 	ID      string    `json:"id,omitempty"`
 	Start   *Request  `json:"start,omitempty"`
 	Signal  int       `json:"sig,omitempty"`

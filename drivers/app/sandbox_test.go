@@ -176,7 +176,7 @@ func TestEachArgumentOfASandboxDoesWhatItSays(t *testing.T) {
 		"private_network":                   {func(s *Sandbox) { s.PrivateNetwork = true }, map[string]string{"links": "lo up", "call bind": "ok"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer func(outer *testing.T) { h.t = outer }(h.t)
+			defer func(outer testing.TB) { h.t = outer }(h.t)
 			h.t = t
 			h.tries(open(c.change), nil, c.want)
 		})
