@@ -363,3 +363,25 @@ func (h *host) nsenter(command ...string) {
 	pid := h.run("cat", filepath.Join(h.dir(), "pid"))
 	h.run(append([]string{"nsenter", "--target", pid, "--mount", "--"}, command...)...)
 }
+
+func TestAKeeperThatIsNotRootSaysThatItCantConfine(t *testing.T) {
+	path, err := probe()
+	if err != nil {
+		t.Skip(err)
+	}
+	h := newConfinedHost(t, "setpriv", "--reuid", nobody, "--regid", nobody, "--clear-groups", path, "keeper")
+	for _, change := range []func(*Config){
+		func(c *Config) { c.Sandbox = sandbox() },
+		func(c *Config) { c.Netns = "/proc/1/ns/net" },
+		func(c *Config) { c.Credentials = map[string]string{"password": "x"} },
+		func(c *Config) {
+			c.Sandbox = &Sandbox{ProtectSystem: "no", ProtectHome: "no", Seccomp: "none", PrivateNetwork: true}
+		},
+	} {
+		c := config("sleep", "1000")
+		change(c)
+		if err := h.open(c).Start(h.ctx()); err == nil || !strings.Contains(err.Error(), "root") {
+			t.Errorf("start: %v", err)
+		}
+	}
+}
