@@ -38,6 +38,7 @@ func newLoop(a *Agent) *loop {
 		calls:   make(map[uint64]*running),
 		granted: make(map[string]*spec.Service),
 		hung:    make(map[spec.Address]*running),
+		denied:  a.o.Config.resting(),
 		timer:   time.NewTimer(time.Hour),
 	}
 	l.lanes[laneActions].limit = maxActions
@@ -207,12 +208,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 	return p
 }
 
-func (l *loop) stopAll() {
-	l.denied = "the agent ends and stops its services"
-	for name := range l.granted {
-		l.step(engine.Permission{Service: name, Why: l.denied, Off: true})
-	}
-}
+func (l *loop) stopAll() { l.deny("the agent ends and stops its services") }
 
 // stillOn names a resource that is not off yet; "" when all are.
 func (l *loop) stillOn() string {

@@ -82,8 +82,42 @@ func (s *Scrubber) Learn(name, value string) {
 func (s *Scrubber) Scrub(text string) string {
 	if r := s.replacer.Load(); r != nil {
 		text = r.Replace(text)
+		if strings.Contains(text, ellipsis) {
+			text = s.scrubCuts(text)
+		}
 	}
 	return redact(text)
+}
+
+// ellipsis is where output was shortened, maybe in the middle of a value.
+const ellipsis = "…"
+
+// scrubCuts takes out what a cut has left of a value, in front of it or behind it.
+func (s *Scrubber) scrubCuts(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := strings.Split(text, ellipsis)
+	for i := range parts {
+		for _, k := range s.known {
+			if i > 0 {
+				for n := len(k.value) - 1; n >= shortestScrubbed; n-- {
+					if rest, cut := strings.CutPrefix(parts[i], k.value[len(k.value)-n:]); cut {
+						parts[i] = rest
+						break
+					}
+				}
+			}
+			if i < len(parts)-1 {
+				for n := len(k.value) - 1; n >= shortestScrubbed; n-- {
+					if rest, cut := strings.CutSuffix(parts[i], k.value[:n]); cut {
+						parts[i] = rest
+						break
+					}
+				}
+			}
+		}
+	}
+	return strings.Join(parts, ellipsis)
 }
 
 // The ends of a mark as %q writes them.

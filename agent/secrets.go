@@ -103,7 +103,9 @@ func (s *secrets) Fingerprint(name string) string {
 	if len(s.asked) == 0 {
 		close(s.inUse)
 	}
-	s.asked[name] = true
+	if len(s.asked) < maxPrints { // also of sets that are only tried
+		s.asked[name] = true
+	}
 	value, err := s.read(name)
 	if err == nil && s.prints[name] == "" {
 		s.prints[name], s.dirty = s.hash(name, value), true
@@ -114,7 +116,7 @@ func (s *secrets) Fingerprint(name string) string {
 // read is value, and takes note of what came of it. The caller holds mu.
 func (s *secrets) read(name string) (string, error) {
 	value, err := s.value(name)
-	s.fault(name, err)
+	s.report(name, err)
 	if err == nil {
 		s.last[name] = value
 	}
@@ -128,8 +130,8 @@ func (s *secrets) hash(name, value string) string {
 	return hex.EncodeToString(h.Sum(nil)[:printSize])
 }
 
-// fault logs once why a secret can't be read, and once that it can again.
-func (s *secrets) fault(name string, err error) {
+// report logs once why a secret can't be read, and once that it can again.
+func (s *secrets) report(name string, err error) {
 	was := s.faults[name]
 	switch {
 	case err == nil && was != "":
@@ -254,6 +256,13 @@ func (s *secrets) keep() {
 	if err != nil && now != was {
 		s.log.Warn("what runs goes on", "error", err)
 	}
+}
+
+// fault says why what is known is not on disk; "" when it is.
+func (s *secrets) fault() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unkept
 }
 
 // save keeps what is known durably. Where the state directory does not take it, it

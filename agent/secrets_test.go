@@ -87,7 +87,7 @@ func TestEachFaultOfASecretsFileIsOneErrorThatSaysWhatToDo(t *testing.T) {
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			if one.root && os.Geteuid() != 0 {
-				t.Skip("only root can give files away")
+				t.Skip("needs root to give files to another user")
 			}
 			v := newVault(t)
 			v.put("db", "hunter22")
@@ -304,6 +304,21 @@ func TestTheScrubberHidesEachLineOfAKeyAndTheLongerOfTwoValues(t *testing.T) {
 	}
 }
 
+func TestWhatACutLeavesOfAValueIsNotShown(t *testing.T) {
+	s := NewScrubber()
+	s.Learn("db", "correct-horse-battery")
+	for text, want := range map[string]string{
+		"last output: …se-battery was refused": "last output: … was refused",
+		"login with correct-hor…":              "login with …",
+		"login with correct-hor… and more":     "login with … and more",
+		"nothing… to hide":                     "nothing… to hide",
+	} {
+		if got := s.Scrub(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 func TestMarksAreShownAsTheyAreWritten(t *testing.T) {
 	s := NewScrubber()
 	m := "\uE0C0db:00ff\uE0C1"
@@ -319,5 +334,21 @@ func TestMarksAreShownAsTheyAreWritten(t *testing.T) {
 	}
 	if out.String() != "a ${secret(\"db\")}\n" {
 		t.Errorf("%q", out.String())
+	}
+}
+
+func BenchmarkScrub(b *testing.B) {
+	const text = "cannot start it: exited with code 3; last output: FATAL: password authentication failed for user \"orders\" on db.example.org"
+	for _, n := range []int{0, 1, 100} {
+		b.Run(fmt.Sprint(n, " secrets"), func(b *testing.B) {
+			s := NewScrubber()
+			for i := range n {
+				s.Learn("db", fmt.Sprintf("correct-horse-battery-%d-staple", i))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Scrub(text)
+			}
+		})
 	}
 }

@@ -352,8 +352,10 @@ func (s *sets) tell(change func(*SpecStatus)) {
 // Spec says how the directory stands to what is in force.
 func (a *Agent) Spec() SpecStatus {
 	st := *a.sets.status.Load()
-	if f := a.intents.fault(); f != "" && st.Store == "" {
-		st.Store = f
+	for _, fault := range []func() string{a.intents.fault, a.tasks.fault, a.secrets.fault} {
+		if st.Store == "" {
+			st.Store = fault()
+		}
 	}
 	return st
 }

@@ -33,6 +33,10 @@ type Agent interface {
 	Command(ctx context.Context, c engine.Command) error
 	// Spec says which declaration is in force, and what is wrong with a newer one.
 	Spec(ctx context.Context) (SpecStatus, error)
+	// ShutDown stops every service of this node and keeps them off until Resume or the
+	// next boot. Both are accepted at once and not waited for.
+	ShutDown(ctx context.Context, by string) error
+	Resume(ctx context.Context, by string) error
 	// Apply makes files the new declaration, or explains in the result's findings why not.
 	Apply(ctx context.Context, files map[string][]byte, o ApplyOptions) (ApplyResult, error)
 	// Plan says what the agent would do if files were declared; nil files: what its

@@ -92,6 +92,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/tasks/history", answer(s.taskHistory))
 	mux.HandleFunc("POST /v1/tasks/run", s.acts(maxCommandBody, s.taskCommand(engine.CommandRun)))
 	mux.HandleFunc("POST /v1/tasks/halt", s.acts(maxCommandBody, s.taskCommand(engine.CommandHalt)))
+	mux.HandleFunc("POST /v1/node/shutdown", s.acts(maxCommandBody, s.node(s.Agent.ShutDown)))
+	mux.HandleFunc("POST /v1/node/resume", s.acts(maxCommandBody, s.node(s.Agent.Resume)))
 	mux.HandleFunc("GET /v1/events", s.stream(s.events))
 	mux.HandleFunc("GET /v1/logs", s.trusted(s.stream(s.logs))) // programs write secrets into their output
 	mux.HandleFunc("GET /health/{namespace}/{service}/{question}", s.health)
@@ -281,6 +283,16 @@ func (s *Server) accept(r *http.Request, body CommandBody) (any, error) {
 		return nil, problemOf(err, http.StatusUnprocessableEntity)
 	}
 	return Accepted{Services: body.Services}, nil
+}
+
+// node answers a wish about this node as a whole.
+func (s *Server) node(wish func(ctx context.Context, by string) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		if err := wish(r.Context(), peerOf(r.Context()).name()); err != nil {
+			return nil, err
+		}
+		return Accepted{Services: []string{}}, nil
+	}
 }
 
 // FilesBody carries a set of files: paths below the set's root, and their content.

@@ -59,6 +59,14 @@ func (a *scripted) Command(_ context.Context, c engine.Command) error {
 	return a.refusal
 }
 
+func (a *scripted) ShutDown(ctx context.Context, by string) error {
+	return a.Command(ctx, engine.Command{Verb: "shutdown", By: by})
+}
+
+func (a *scripted) Resume(ctx context.Context, by string) error {
+	return a.Command(ctx, engine.Command{Verb: "resume", By: by})
+}
+
 func (a *scripted) Spec(context.Context) (SpecStatus, error) { return a.spec, nil }
 
 func (a *scripted) Apply(_ context.Context, files map[string][]byte, _ ApplyOptions) (ApplyResult, error) {

@@ -52,6 +52,9 @@ func (e *Engine) checkCommand(c Command) error {
 			if d := e.denied(s); d != "" && c.Verb != CommandStop {
 				return refuse("cannot %s %s here: %s", c.Verb, name, d)
 			}
+			if partial && len(s.selected(c)) == 0 && len(s.selectedTasks(c)) > 0 {
+				return fmt.Errorf("cannot %s %s of %s: a task is run and halted, not started and stopped", c.Verb, c.part(), name)
+			}
 			if partial && len(s.selected(c)) == 0 {
 				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, c.part())
 			}

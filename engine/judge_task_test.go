@@ -16,6 +16,7 @@ type judgedTask struct {
 	pending int  // due times that no run began for and no line tells of
 	loose   bool // some of them may go unnoted: another schedule came in between
 	running bool
+	counts  bool // the due times of the run that goes on are not in pending any more
 }
 
 // reloadTasks takes in the tasks of a new spec.
@@ -69,6 +70,11 @@ func (j *judge) taskActions(actions []Action) {
 			if act.Fact.Kind == FactTask {
 				j.taskFact(act.Fact)
 			}
+		case RememberTask:
+			if t := j.tasks[act.Address]; t != nil && act.Memory != nil && act.Memory.Running != nil && !t.counts {
+				t.counts = true
+				j.noted(act.Address, *act.Memory.Running)
+			}
 		case Ran:
 			j.ran(act.Address, act.Run)
 		case Forget:
@@ -115,15 +121,21 @@ func (j *judge) ran(a spec.Address, run Run) {
 		if !t.running {
 			j.w.fail("a run of %s ends that never began: %+v", a, run)
 		}
-		t.running = false
+		t.running, t.counts = false, false
 		delete(j.started, a)
 		delete(j.applied, a)
+		return
 	} else if run.Result != RunMissed && run.Result != RunSkipped {
 		j.w.fail("a run of %s never began, and %s", a, run.Result)
 	}
+	j.noted(a, run)
+}
+
+func (j *judge) noted(a spec.Address, run Run) {
 	if run.Due.IsZero() {
 		return
 	}
+	t := j.tasks[a]
 	if t.pending -= max(1, run.Count); t.pending < 0 {
 		j.w.fail("%s: more was noted than was due: %+v", a, run)
 	}
@@ -168,7 +180,7 @@ func (j *judge) begins(d Do) {
 func (j *judge) tasksAfter() {
 	for _, a := range slices.Sorted(maps.Keys(j.tasks)) {
 		t := j.tasks[a]
-		if !j.here(a) && !t.running {
+		if !j.here(a) {
 			t.pending = 0
 		}
 		s := j.w.e.services[a.Service()]

@@ -29,6 +29,7 @@ type judge struct {
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
 	tasks   map[spec.Address]*judgedTask
+	wasOff  spec.Address // what the event of this step is about, if it was off before
 	steps   int
 	calls   int // starts, stops, updates and kills
 }
@@ -41,7 +42,7 @@ func newJudge(w *world) *judge {
 }
 
 func (j *judge) before(ev Event) {
-	j.was = j.spec
+	j.was, j.wasOff = j.spec, ""
 	j.wasUp = map[string]bool{}
 	for n, s := range j.service {
 		j.wasUp[n] = s == InstanceUp
@@ -66,6 +67,7 @@ func (j *judge) before(ev Event) {
 	case Permission:
 		j.permit[ev.Service] = ev
 	case Observed:
+		j.wasOff = j.ifOff(ev.Address)
 		if _, busy := j.calling[ev.Address]; !busy {
 			j.remains[ev.Address] = ev.Status.Seen != SeenDown
 		}
@@ -100,6 +102,7 @@ func (j *judge) done(ev Done) {
 	a := d.Resource.Address
 	switch d.Verb {
 	case VerbProbe:
+		j.wasOff = j.ifOff(a)
 		if _, busy := j.calling[a]; !busy && ev.Err == nil {
 			j.remains[a] = ev.Status.Seen != SeenDown
 		}
@@ -180,7 +183,7 @@ func (j *judge) fact(f Fact) {
 		}
 		j.state[f.Address] = State(f.To)
 		seenMoves[move{State(f.From), State(f.To)}]++
-		if State(f.To) == Up && State(f.From) == Down {
+		if State(f.To) == Up && (State(f.From) == Down || State(f.From) == Failed && j.wasOff == f.Address) {
 			j.nothingOn(f.Address) // an edit may have turned round what was off
 		}
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
@@ -250,7 +253,7 @@ func (j *judge) call(ev Event, d Do) {
 		j.w.fail("%s of %s overlaps its %s", d.Verb, a, other.Verb)
 	}
 	j.calling[a] = d
-	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) {
+	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) && !j.permit[a.Service()].Off {
 		j.w.fail("%s of %s, which is frozen", d.Verb, a)
 	}
 	switch d.Verb {
@@ -373,6 +376,13 @@ func (j *judge) off(a spec.Address) bool {
 	return !busy && (j.state[a] == "" || j.state[a] == Down || (j.state[a] == Failed || j.state[a] == Unknown) && !j.remains[a])
 }
 
+func (j *judge) ifOff(a spec.Address) spec.Address {
+	if j.off(a) {
+		return a
+	}
+	return ""
+}
+
 // wanted: by files, operators and permission; not asking for what it is after.
 func (j *judge) wanted(r *spec.Resource, permitted bool) bool {
 	s, i := j.known[r.Service], j.intent[r.Service]
@@ -440,74 +450,6 @@ func (j *judge) views() {
 		}
 	}
 	j.w.e.Snapshot(j.w.now)
-}
-
-// rest holds, long after all trouble ended, what is up against what is wanted.
-func (j *judge) rest() {
-	for op, d := range j.calling {
-		if d.Resource.Task != nil {
-			continue // there are always runs
-		}
-		j.w.fail("%s of %s is still open", d.Verb, op)
-	}
-	for _, name := range slices.Sorted(maps.Keys(j.known)) {
-		s := j.known[name]
-		if j.purged[name] {
-			j.w.fail("%s is not purged: %s", name, j.why(spec.Address(name+"/")))
-		}
-		for _, r := range s.Resources {
-			st := j.state[r.Address]
-			switch {
-			case !j.wanted(r, true) && st == Unknown && r.Disabled:
-			case !j.wanted(r, true) && st != Down && st != "":
-				j.w.fail("%s is %s, though nobody wants it: %s", r.Address, st, j.why(r.Address))
-			case j.mustBeUp(r) && st != Up:
-				j.w.fail("%s is %q, though it is wanted: %s", r.Address, st, j.why(r.Address))
-			}
-		}
-	}
-}
-
-func (j *judge) why(a spec.Address) string {
-	v := j.w.e.Snapshot(j.w.now).Service(a.Service())
-	if v == nil {
-		return "unknown"
-	}
-	for _, r := range v.Resources {
-		if r.Address == a {
-			return v.Why + " / " + joinWhy(r.Error, r.Why)
-		}
-	}
-	return v.Why
-}
-
-func (j *judge) mustBeUp(r *spec.Resource) bool {
-	if !j.wanted(r, true) {
-		return false
-	}
-	for _, b := range r.After {
-		if o := j.declared(b); o != nil && !o.Optional && !j.mustBeUp(o) {
-			return false
-		}
-	}
-	for _, name := range j.known[r.Service].Requires {
-		if j.known[name] == nil || !j.complete(name) {
-			return false
-		}
-	}
-	return true
-}
-
-func (j *judge) complete(name string) bool {
-	some := false
-	for _, r := range j.known[name].Resources {
-		up := j.mustBeUp(r)
-		some = some || up
-		if !up && !r.Optional && !r.Disabled {
-			return false
-		}
-	}
-	return some
 }
 
 type move struct{ from, to State }

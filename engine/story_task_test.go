@@ -27,8 +27,10 @@ func (s *story) rememberTask(a RememberTask) {
 
 func (s *story) runWords(r Run) string {
 	words := string(r.Result)
-	if r.Count > 0 {
+	if r.Count > 0 && r.Started.IsZero() {
 		words += fmt.Sprintf(" %d times", r.Count)
+	} else if r.Count > 0 {
+		words += fmt.Sprintf(", for %d due times", r.Count)
 	}
 	if !r.Due.IsZero() {
 		words += ", due " + s.clock(r.Due)

@@ -146,7 +146,7 @@ func (s *story) play(line string, more []string) {
 	case "restore":
 		s.step(Restore{Intents: map[string]Intent{args[0]: {State: Wish(args[1]), By: "alice"}}})
 	case "agent":
-		s.restart(duration(s.t, args[2]))
+		s.restart(duration(s.t, args[1]))
 	case "clock":
 		s.now = s.now.Add(duration(s.t, args[0]))
 		s.step(Tick{})
@@ -342,7 +342,7 @@ func (s *story) answer(failed bool, verb Verb, name string, rest []string) {
 		s.step(done)
 		return
 	}
-	s.t.Fatalf("no pending %s of %s", verb, name)
+	s.t.Fatalf("no pending %s of %s\n%s", verb, name, s.out.String())
 }
 
 func (s *story) work(rounds int) {

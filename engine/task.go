@@ -12,7 +12,7 @@ import (
 // task is what a resource of a service's Tasks has beyond the machine that all share:
 // it is Down while nothing runs, Up while a run goes on, and never Failed.
 type task struct {
-	through time.Time     // due times up to here, without the spread, are dealt with
+	through time.Time     // by the clock on the wall: due times up to here, without the spread, are dealt with
 	next    time.Time     // the one behind, with the spread; zero: there is none
 	spread  time.Duration // of this task on this node
 
@@ -58,7 +58,7 @@ func (e *Engine) newTask(s *service, n *spec.Resource, fresh bool) *resource {
 	// Its clock may have been set back a little, and what was run is not run again. But
 	// one that was days ahead was wrong.
 	if t.through.IsZero() || t.through.After(e.now.Add(farAhead)) {
-		t.through = e.now
+		t.through = e.now.Round(0)
 		if n.Task.Schedule != nil {
 			e.rememberTask(r)
 		}
@@ -74,7 +74,7 @@ func (e *Engine) changeTask(r *resource, n *spec.Resource) {
 	r.next = n
 	if was.Text != n.Task.Text || was.Zone != n.Task.Zone || was.Spread != n.Task.Spread {
 		if r.task.through.Before(e.now) {
-			r.task.through = e.now
+			r.task.through = e.now.Round(0)
 		}
 	}
 	e.reckon(r)
@@ -157,17 +157,14 @@ func (e *Engine) forgetMemories(s *service) {
 // taskState is what people are told.
 func (r *resource) taskState() TaskState {
 	switch r.state {
-	case Unknown:
-		if r.task.run != nil {
+	case Unknown, Up:
+		if run := r.task.run; run != nil && run.Result == "" {
 			return TaskRunning
+		} else if run != nil {
+			return TaskStopping
 		}
 	case Starting:
 		return TaskRunning
-	case Up:
-		if r.task.run.Result == "" {
-			return TaskRunning
-		}
-		return TaskStopping
 	case Stopping:
 		return TaskStopping
 	case Stuck:
@@ -210,7 +207,7 @@ func (e *Engine) ran(s *service, r *resource, run Run) {
 	case RunTimeout:
 		message = "run ended: " + run.Why
 	case RunFailed, RunStopped, RunLost, RunSkipped, RunMissed:
-		if run.Count > 1 {
+		if run.Count > 1 && run.Started.IsZero() {
 			message += fmt.Sprintf(" %d times", run.Count)
 		}
 		message += ": " + run.Why

@@ -49,11 +49,13 @@ func (e *Engine) comeDue(s *service, r *resource) {
 		last, due, held = due, t.next, t.through
 		t.through = t.next.Add(-t.spread)
 		if n++; n == mostMissed {
-			t.through = e.now
+			t.through = e.now.Round(0)
 		}
 		e.reckon(r)
 	}
 	switch {
+	case elsewhere && (r.next == nil || r.next.Disabled || !e.candidate(s)):
+		return // nothing that another agent must know
 	case elsewhere:
 	case t.run != nil:
 		why := "the run before it still goes on"
@@ -72,18 +74,23 @@ func (e *Engine) comeDue(s *service, r *resource) {
 		e.await(t, Run{Due: due}, held)
 		return // only what waits has changed
 	default:
+		why := cmp.Or(e.whyNoRun(s, r), asleep)
 		if t.waiting != nil {
-			e.miss(s, r, cmp.Or(e.whyNoRun(s, r), asleep))
+			e.miss(s, r, why)
+		}
+		if !e.now.Before(due.Add(lateStart)) {
+			e.ran(s, r, Run{Due: due, Result: RunMissed, Count: several(n), Why: why})
+			break
 		}
 		if n > 1 {
-			e.ran(s, r, Run{Due: last, Result: RunMissed, Count: several(n - 1), Why: asleep})
+			e.ran(s, r, Run{Due: last, Result: RunMissed, Count: several(n - 1), Why: why})
 		}
 		e.await(t, Run{Due: due}, held)
 	}
 	e.rememberTask(r)
 }
 
-const asleep = "its time passed while the agent or the host did not run"
+const asleep = "its time passed while no agent ran, or the clock was set ahead"
 
 // several is a count as Run keeps it.
 func several(n int) int {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -16,7 +17,7 @@ func (e *Engine) decideTask(s *service, r *resource) {
 	case Unknown:
 		e.decideUnknownTask(s, r)
 	case Starting:
-		if run := r.task.run; !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if run := r.task.run; !r.want && !r.call.cancelled && s.held() == nil {
 			if run.Result == "" {
 				e.toEnd(run, RunStopped, r.wantWhy)
 			}
@@ -31,22 +32,22 @@ func (e *Engine) decideTask(s *service, r *resource) {
 		switch {
 		case r.call != nil:
 			r.why = "what holds it is being killed"
-		case s.intent.Frozen != nil:
+		case s.held() != nil:
 			r.why = frozenWhy(s.intent.Frozen)
 		default:
 			e.decideStuck(s, r)
 		}
 	case Down:
 		r.err = ""
-		if t := r.task; t.waiting == nil {
-			r.why = e.whyNoRun(s, r)
-		}
 	case Failed:
 		panic("internal error: a task has failed: " + string(r.spec.Address))
 	default:
 		panic("internal error: no such state: " + string(r.state))
 	}
 	e.attend(s, r)
+	if r.state == Down && r.task.waiting == nil {
+		r.why = e.whyNoRun(s, r)
+	}
 }
 
 func (e *Engine) decideUnknownTask(s *service, r *resource) {
@@ -112,14 +113,14 @@ func (e *Engine) toEnd(run *Run, result RunResult, why string) { run.Result, run
 func (e *Engine) decideRun(s *service, r *resource) {
 	run, limit := r.task.run, r.spec.Task.Timeout
 	switch {
-	case s.intent.Frozen != nil:
+	case s.held() != nil:
 		r.why = frozenWhy(s.intent.Frozen)
 	case run.Result == "" && !r.want:
 		e.toEnd(run, RunStopped, r.wantWhy)
 	case run.Result == "" && limit > 0 && !e.rehearsal && !e.now.Before(run.Started.Add(limit)):
 		e.toEnd(run, RunTimeout, fmt.Sprintf("it took longer than %s", limit))
 	}
-	if run.Result != "" && s.intent.Frozen == nil {
+	if run.Result != "" && s.held() == nil {
 		e.rememberTask(r)
 		e.stop(s, r, "run is ended: "+run.Why)
 		r.why = run.Why
@@ -156,7 +157,7 @@ func (e *Engine) seeRun(s *service, r *resource, st Status) {
 		case Unknown, Down:
 			e.foundRunning(s, r, st)
 		case Up:
-			r.pid, r.task.run.PID = st.PID, st.PID
+			r.pid, r.task.run.PID = st.PID, cmp.Or(st.PID, r.task.run.PID)
 			e.spoil(r.task.run, st)
 		case Starting, Stopping, Stuck:
 		case Failed:
@@ -191,10 +192,10 @@ func (e *Engine) foundRunning(s *service, r *resource, st Status) {
 		t.run = &Run{Started: e.now}
 		message = "found running"
 	}
-	r.on = slices.Concat(r.spec.After, r.policy().After)
+	r.on = slices.Concat(r.on, r.spec.After, r.policy().After)
 	slices.Sort(r.on)
 	r.on = slices.Compact(r.on)
-	r.pid, t.run.PID = st.PID, st.PID
+	r.pid, t.run.PID = st.PID, cmp.Or(st.PID, t.run.PID)
 	e.spoil(t.run, st)
 	if t.run.Result != "" {
 		message = "run is ended: " + t.run.Why
@@ -274,7 +275,7 @@ func (e *Engine) checkTaskCommand(s *service, c Command) error {
 		}
 		if c.Verb == CommandRun {
 			if why := e.whyNoRun(s, r); why != "" {
-				return refuse("cannot run %s: %s", r.spec.Address, why)
+				return refuse("cannot run %s: %s", r.spec.Address, why+s.wayOut(r))
 			}
 			continue
 		}
@@ -283,6 +284,21 @@ func (e *Engine) checkTaskCommand(s *service, c Command) error {
 		}
 	}
 	return nil
+}
+
+// wayOut says what an operator can do about a run that is refused, where that is known.
+func (s *service) wayOut(r *resource) string {
+	switch {
+	case r.next != nil && r.next.Disabled:
+		return "; take disabled = true out of its files first"
+	case s.stopWished():
+		return "; start " + s.name + " first"
+	case s.intent.GivenUp != "", r.state == Stuck:
+		return "; clear " + s.name + " once that is mended"
+	case r.task.run != nil:
+		return "; wait for its end, or halt it"
+	}
+	return ""
 }
 
 func (e *Engine) runTasks(selected []*resource, c Command) {

@@ -357,6 +357,9 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		return false
 	}
 	res.Config = config.value.Addr().Interface()
+	if a, is := res.Config.(Addressed); is {
+		a.SetAddress(res.Address)
+	}
 	if rc, is := res.Config.(ReadyByChecker); is {
 		res.ReadyByChecks = rc.ReadyByChecks()
 	}

@@ -93,6 +93,10 @@ type Exporter interface{ Exports() map[string]cty.Value }
 // diagnostics when the values are not known. An Exporter implements it.
 type ExportNames interface{ ExportNames() []string }
 
+// Addressed is implemented by a *Config with defaults that come from the resource's
+// address. It is told of it once its arguments are decoded, before anything is exported.
+type Addressed interface{ SetAddress(a Address) }
+
 // ReadyByChecker is implemented by a *Config whose start may be complete only when
 // its checks pass.
 type ReadyByChecker interface{ ReadyByChecks() bool }

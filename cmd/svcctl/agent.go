@@ -142,6 +142,7 @@ func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *m
 			}
 		}
 	})
+	servers.Go(func() { reportTo(serving, a.Agent, log) })
 	err = a.Run(ctx)
 	signal.Stop(reread)
 	feed.Close()
@@ -193,7 +194,19 @@ type remoteAgent struct {
 }
 
 func (a *remoteAgent) Command(ctx context.Context, c engine.Command) error {
-	err := a.Agent.Command(ctx, c)
+	return unavailable(a.Agent.Command(ctx, c))
+}
+
+func (a *remoteAgent) ShutDown(ctx context.Context, by string) error {
+	return unavailable(a.Agent.ShutDown(ctx, by))
+}
+
+func (a *remoteAgent) Resume(ctx context.Context, by string) error {
+	return unavailable(a.Agent.Resume(ctx, by))
+}
+
+// unavailable marks what an agent answers that is ending.
+func unavailable(err error) error {
 	if errors.Is(err, agent.ErrEnded) {
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}

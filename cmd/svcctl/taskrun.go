@@ -206,9 +206,12 @@ func (o *taskRun) judgeRun(ctx context.Context, t *api.TaskStatus) (bool, error)
 		o.told = t.Why
 		fmt.Fprintf(o.err, "%s waits: %s\n", o.address, t.Why)
 	}
-	if r := t.Running; r != nil && r.Due.IsZero() && o.output == nil && !r.Started.IsZero() {
+	if r := t.Running; r != nil && askedFor(r) && o.output == nil && !r.Started.IsZero() {
 		o.told = ""
 		o.followOutput(ctx, r.Started)
+	}
+	if o.output != nil && t.Running != nil && t.Running.Started.Equal(o.started) {
+		return false, nil
 	}
 	run, err := o.ended(ctx)
 	if run == nil || err != nil {
@@ -241,12 +244,15 @@ func (o *taskRun) ended(ctx context.Context) (*engine.Run, error) {
 		if o.before != nil && sameRun(r, o.before) {
 			break
 		}
-		if r.Due.IsZero() {
+		if askedFor(r) {
 			ours = r
 		}
 	}
 	return ours, nil
 }
+
+// askedFor tells a run that somebody wants from one of the schedule. It may be both.
+func askedFor(r *engine.Run) bool { return r.By != "" || r.Due.IsZero() }
 
 func sameRun(a, b *engine.Run) bool {
 	return a.Due.Equal(b.Due) && a.Started.Equal(b.Started) && a.Ended.Equal(b.Ended) && a.Result == b.Result

@@ -32,6 +32,9 @@ type world struct {
 	files  map[string][]byte
 	runs   map[spec.Address][]engine.Run
 	lines  map[spec.Address][]string // of output, where not the usual ones
+	socket string
+	close  func() // the agent's socket; serve opens it again
+	t      *testing.T
 }
 
 const declared = `
@@ -87,23 +90,35 @@ func newWorldOf(t *testing.T, declared string) (*world, func(args ...string) (co
 	for _, name := range s.Names {
 		w.step(engine.Permission{Service: name, Epoch: 1})
 	}
-	socket := filepath.Join(dir, "agent.sock")
-	l, err := api.Listen(socket)
+	w.t, w.socket = t, filepath.Join(dir, "agent.sock")
+	w.serve()
+	t.Cleanup(func() { w.close() })
+	return w, func(args ...string) (int, string, string) { return runLine(append(w.args(), args...)...) }
+}
+
+func (w *world) args() []string { return []string{"--server", "unix://" + w.socket} }
+
+// serve answers on the socket until close.
+func (w *world) serve() {
+	w.t.Helper()
+	l, err := api.Listen(w.socket)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- (&api.Server{Agent: w, Feed: w.feed}).Serve(ctx, l) }()
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 	})
-	return w, func(args ...string) (int, string, string) {
-		return runLine(append([]string{"--server", "unix://" + socket}, args...)...)
-	}
+}
+
+func (w *world) view(service string) *engine.ServiceView {
+	s, _ := w.Snapshot(context.Background())
+	return s.Service(service)
 }
 
 func runLine(args ...string) (int, string, string) {
@@ -181,6 +196,24 @@ func (w *world) History(_ context.Context, task spec.Address, limit int) ([]engi
 func (w *world) Command(_ context.Context, c engine.Command) error {
 	c.ID = "1"
 	return w.step(c)
+}
+
+func (w *world) ShutDown(_ context.Context, by string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Why: "shut down by " + by, Off: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) Resume(context.Context, string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Epoch: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *world) Spec(context.Context) (api.SpecStatus, error) { return w.spec, nil }

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -163,16 +162,4 @@ func eventually(t *testing.T, what string, is func() bool) {
 		<-tick.C
 	}
 	t.Fatalf("waited in vain for %s", what)
-}
-
-func TestASecretInTheEnvironmentIsRevealedWhenTheCommandRuns(t *testing.T) {
-	c := &Config{Command: []string{"/bin/sh", "-c", `test "$PW" = "a value"`}, Env: map[string]string{"PW": "a MARK"}}
-	o := drivers.Opening{Reveal: func(text string) (string, error) { return strings.ReplaceAll(text, "MARK", "value"), nil }}
-	if s, err := (&prober{config: c, opening: o}).Status(t.Context()); err != nil || s.State != drivers.Up {
-		t.Errorf("%+v, %v", s, err)
-	}
-	o.Reveal = func(string) (string, error) { return "", errors.New("secret pw is not there") }
-	if _, err := (&prober{config: c, opening: o}).Status(t.Context()); err == nil || err.Error() != "cannot run /bin/sh: secret pw is not there" {
-		t.Errorf("without the secret: %v", err)
-	}
 }

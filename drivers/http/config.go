@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	Headers  map[string]string `hcl:"headers,optional" secret:"true" doc:"Headers of the request; Host is sent as the request's host."`
 	CA       string            `hcl:"ca,optional" doc:"PEM certificates to trust instead of the host's: the text itself, as file(\"…\") reads it."`
 	Insecure bool              `hcl:"insecure" default:"false" doc:"Accept any certificate."`
+	Netns    string            `hcl:"netns,optional" doc:"The network namespace to ask from: a name, as netns.NAME.name gives it, or a path. Names in the URL are looked up on the host. Default: the host's own."`
 }
 
 // Validate implements spec.Validator.
@@ -55,6 +57,9 @@ func (c *Config) Validate() (found []spec.Problem) {
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		problem("ca", "No certificate", `The text holds no PEM certificate; write ca = file("ca.pem").`)
+	}
+	if why := netns.Wrong(c.Netns); c.Netns != "" && why != "" {
+		problem("netns", "Impossible network namespace", "%q %s.", c.Netns, why)
 	}
 	return found
 }

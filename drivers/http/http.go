@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 )
 
 // example is the one on the kind's page of the manual.
@@ -99,8 +100,7 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 			return err.Error(), nil
 		}
 	}
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", p.address)
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -146,6 +146,14 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 	}
 	*stage = "the body"
 	return p.search(answer)
+}
+
+func (p *prober) dial(ctx context.Context) (net.Conn, error) {
+	if p.config.Netns != "" {
+		return netns.Dial(ctx, netns.Path(p.config.Netns), p.address)
+	}
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", p.address)
 }
 
 // head reads an answer's head, past those that only announce the real one.

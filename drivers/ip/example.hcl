@@ -28,3 +28,24 @@ service "gateway" {
     }
   }
 }
+
+# A network of the service's own, with a leg in a bridge of the host.
+
+service "inside" {
+  netns "own" {}
+
+  ip "private" {
+    address = "10.20.0.10/24"
+    netns   = netns.own.name
+    link    = "veth"
+    bridge  = "br0"
+    gateway = "10.20.0.1"
+  }
+
+  ip "second" {
+    address = "fd20::10/64"
+    netns   = netns.own.name
+    link    = "none" # on the interface that ip.private made
+    after   = [ip.private]
+  }
+}

@@ -29,3 +29,25 @@ service "archive" {
     options = ["ro"]
   }
 }
+
+# What servers share. The NFS mount is hard, as it is by default: programs wait for a lost
+# server, and no write is lost; Stop then ends what waits, and takes the mount away.
+
+service "media" {
+  mount "films" {
+    type    = "nfs4"
+    device  = "nas.example.org:/export/films"
+    path    = "/srv/films"
+    options = ["noatime"]
+    unmount = "lazy"
+  }
+
+  mount "office" {
+    type     = "cifs"
+    device   = "//files.example.org/office"
+    path     = "/srv/office"
+    username = "svc-media"
+    password = secret("office-share")
+    options  = ["vers=3.1.1", "seal"]
+  }
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -23,17 +24,21 @@ type Config struct {
 	Address string `hcl:"address" doc:"Where to connect: \"host:port\", with brackets around an IPv6 address; hostport() writes both."`
 	Send    string `hcl:"send,optional" secret:"true" doc:"Sent once connected."`
 	Expect  string `hcl:"expect,optional" doc:"Must occur in the first 64 KiB of the answer; default: a connection is enough."`
+	Netns   string `hcl:"netns,optional" doc:"The network namespace to connect from: a name, as netns.NAME.name gives it, or a path. A name in the address is looked up on the host. Default: the host's own."`
 }
 
 // Validate implements spec.Validator.
-func (c *Config) Validate() []spec.Problem {
+func (c *Config) Validate() (found []spec.Problem) {
+	if why := netns.Wrong(c.Netns); c.Netns != "" && why != "" {
+		found = append(found, spec.Problem{Field: "netns", Summary: "Impossible network namespace", Detail: fmt.Sprintf("%q %s.", c.Netns, why)})
+	}
 	host, port, err := net.SplitHostPort(c.Address)
 	n, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || host == "" || portErr != nil || n == 0 {
-		return []spec.Problem{{Field: "address", Summary: "Not a host and port",
-			Detail: fmt.Sprintf(`%q must be "host:port", such as "10.0.0.10:5432" or "[2001:db8::10]:5432", with a port from 1 to 65535; hostport(host, port) writes the brackets.`, c.Address)}}
+		found = append(found, spec.Problem{Field: "address", Summary: "Not a host and port",
+			Detail: fmt.Sprintf(`%q must be "host:port", such as "10.0.0.10:5432" or "[2001:db8::10]:5432", with a port from 1 to 65535; hostport(host, port) writes the brackets.`, c.Address)})
 	}
-	return nil
+	return found
 }
 
 // example is the one on the kind's page of the manual.
@@ -46,7 +51,7 @@ func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "tcp", "Connects to an address; passes when the connection is accepted and the expected answer comes.",
 		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
 			p := &prober{config: c, opening: o}
-			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" {
+			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" && c.Netns == "" {
 				p.literal = literal
 			}
 			return p, nil
@@ -79,8 +84,7 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 
 // converse connects the way that knows names, and says and hears what is declared.
 func (p *prober) converse(ctx context.Context, stage *string) error {
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", p.config.Address)
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,6 +129,14 @@ func (p *prober) converse(ctx context.Context, stage *string) error {
 		}
 	}
 	return answer(fmt.Sprintf("said 64 KiB without %q, starting with %s", p.config.Expect, excerpt(heard)))
+}
+
+func (p *prober) dial(ctx context.Context) (net.Conn, error) {
+	if p.config.Netns != "" {
+		return netns.Dial(ctx, netns.Path(p.config.Netns), p.config.Address)
+	}
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", p.config.Address)
 }
 
 // answer is a reason given by what the other side said.
