@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -88,6 +87,7 @@ type link struct {
 	lost    <-chan struct{} // closed when the other side is gone
 	updates chan *sd.PropertiesUpdate
 	missed  chan error // something came while updates was full
+	end     context.CancelFunc
 }
 
 // get returns a connection that lives.
@@ -104,7 +104,7 @@ func (b *bus) get(ctx context.Context) (*link, error) {
 	if l != nil {
 		select {
 		case <-l.lost:
-			l.Close()
+			l.end() // of the other one too
 		default:
 			return l, nil
 		}
@@ -122,47 +122,37 @@ func (b *bus) dial(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	l := &link{updates: make(chan *sd.PropertiesUpdate, queued), missed: make(chan error, 1)}
-	var opened []net.Conn
-	var last *dbus.Conn
 	// A manager that hangs would keep the greeting for ever: the end of ctx ends it.
-	stop := func() bool { return true }
+	life, end := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, end)
 	l.Conn, err = sd.NewConnection(func() (*dbus.Conn, error) {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "unix", path)
-		if err != nil {
-			return nil, err
+		c, err := greet(life, path, viaBus)
+		if err == nil {
+			l.lost = c.Context().Done() // the second of the two carries the signals
 		}
-		opened = append(opened, conn)
-		was := stop
-		mine := context.AfterFunc(ctx, func() { conn.Close() })
-		stop = func() bool { return was() && mine() }
-		last, err = greet(conn, viaBus)
-		return last, err
+		return c, err
 	})
 	if err == nil {
-		l.lost = last.Context().Done() // the second of the two carries the signals
 		l.SetPropertiesSubscriber(l.updates, l.missed)
 		if told := l.Subscribe(); told != nil && !strings.Contains(told.Error(), "AlreadySubscribed") {
 			err = told
 		}
 	}
-	if in := stop(); err == nil && !in {
+	if in := stop(); !in {
 		err = ctx.Err()
 	}
 	if err != nil {
-		for _, c := range opened {
-			c.Close()
-		}
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
+		end()
 		return nil, noManager(path, err)
 	}
+	l.end = end
 	return l, nil
 }
 
-func greet(conn net.Conn, viaBus bool) (*dbus.Conn, error) {
-	c, err := dbus.NewConn(conn)
+// greet dials by the transport of unix sockets: the library's other one, which takes any
+// connection, panics where that breaks within a message.
+func greet(life context.Context, path string, viaBus bool) (*dbus.Conn, error) {
+	c, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(path), dbus.WithContext(life))
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +182,7 @@ type watcher struct {
 	changed func(context.Context)
 
 	calling sync.Mutex // held while changed runs
+	over    bool
 	ctx     context.Context
 	end     context.CancelFunc
 }
@@ -229,7 +220,8 @@ func (b *bus) unwatch(w *watcher) {
 		end()
 		<-ended
 	}
-	w.calling.Lock() // a call that was under way is over
+	w.calling.Lock() // a call that was under way ends first
+	w.over = true
 	w.calling.Unlock()
 }
 
@@ -294,7 +286,7 @@ func (b *bus) tell(ctx context.Context, whom func(*watcher) bool) {
 func (w *watcher) call() {
 	w.calling.Lock()
 	defer w.calling.Unlock()
-	if w.ctx.Err() != nil {
+	if w.over {
 		return
 	}
 	asking, cancel := context.WithTimeout(w.ctx, asks)
