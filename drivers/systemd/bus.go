@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ const (
 	lastRetry  = 30 * time.Second
 	// asks bounds a question that a signal of the bus raised.
 	asks = 10 * time.Second
-	// queued signals; where they are more, every unit is looked at again.
+	// queued signals; the library keeps what is more in order.
 	queued = 1024
 )
 
@@ -85,8 +86,7 @@ type bus struct {
 type link struct {
 	*sd.Conn
 	lost    <-chan struct{} // closed when the other side is gone
-	updates chan *sd.PropertiesUpdate
-	missed  chan error // something came while updates was full
+	signals chan *dbus.Signal
 	end     context.CancelFunc
 }
 
@@ -117,23 +117,24 @@ func (b *bus) get(ctx context.Context) (*link, error) {
 }
 
 func (b *bus) dial(ctx context.Context) (*link, error) {
-	path, viaBus, err := b.where()
+	at, viaBus, err := b.where()
 	if err != nil {
 		return nil, err
 	}
-	l := &link{updates: make(chan *sd.PropertiesUpdate, queued), missed: make(chan error, 1)}
+	l := &link{signals: make(chan *dbus.Signal, queued)}
+	var last *dbus.Conn
 	// A manager that hangs would keep the greeting for ever: the end of ctx ends it.
 	life, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, end)
 	l.Conn, err = sd.NewConnection(func() (*dbus.Conn, error) {
-		c, err := greet(life, path, viaBus)
+		c, err := greet(life, at, viaBus)
 		if err == nil {
-			l.lost = c.Context().Done() // the second of the two carries the signals
+			l.lost, last = c.Context().Done(), c // the second of the two carries the signals
 		}
 		return c, err
 	})
 	if err == nil {
-		l.SetPropertiesSubscriber(l.updates, l.missed)
+		last.Signal(l.signals)
 		if told := l.Subscribe(); told != nil && !strings.Contains(told.Error(), "AlreadySubscribed") {
 			err = told
 		}
@@ -143,7 +144,7 @@ func (b *bus) dial(ctx context.Context) (*link, error) {
 	}
 	if err != nil {
 		end()
-		return nil, noManager(path, err)
+		return nil, noManager(at, err)
 	}
 	l.end = end
 	return l, nil
@@ -178,7 +179,7 @@ func noManager(path string, err error) error {
 
 // watcher is one unit's interest in the signals.
 type watcher struct {
-	unit    func(name string) bool // whether a signal of the unit called name is its own
+	unit    func(escaped string) bool // whether a signal of a unit, as its path has it, is its own
 	changed func(context.Context)
 
 	calling sync.Mutex // held while changed runs
@@ -258,12 +259,24 @@ func (b *bus) pass(ctx context.Context, l *link) {
 		case <-l.lost:
 			b.tell(ctx, func(*watcher) bool { return true })
 			return
-		case <-l.missed:
-			b.tell(ctx, func(*watcher) bool { return true })
-		case u := <-l.updates:
-			b.tell(ctx, func(w *watcher) bool { return w.unit(u.UnitName) })
+		case s, more := <-l.signals:
+			if !more {
+				b.tell(ctx, func(*watcher) bool { return true })
+				return
+			}
+			if unit, changed := unitOf(s); changed {
+				b.tell(ctx, func(w *watcher) bool { return w.unit(unit) })
+			}
 		}
 	}
+}
+
+// unitOf returns the last part of the path of a unit whose properties changed.
+func unitOf(s *dbus.Signal) (unit string, changed bool) {
+	if s.Name != "org.freedesktop.DBus.Properties.PropertiesChanged" || len(s.Body) == 0 || s.Body[0] != "org.freedesktop.systemd1.Unit" {
+		return "", false
+	}
+	return path.Base(string(s.Path)), true
 }
 
 func (b *bus) tell(ctx context.Context, whom func(*watcher) bool) {
