@@ -118,6 +118,14 @@ type Opening struct {
 	Reveal func(text string) (string, error)
 }
 
+// Plain is text with the values of its secrets in it, where there are any.
+func (o Opening) Plain(text string) (string, error) {
+	if o.Reveal == nil {
+		return text, nil
+	}
+	return o.Reveal(text)
+}
+
 // Kind is an entry of the registry.
 type Kind struct {
 	Schema *spec.Schema

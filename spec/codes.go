@@ -18,7 +18,8 @@ type Code struct {
 	Why      string // one sentence: why this is refused, or worth a warning
 }
 
-// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values.
+// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values,
+// 04 notes.
 const (
 	codeNoSet        = "SV0001"
 	codeNoService    = "SV0002"
@@ -27,6 +28,7 @@ const (
 	codeEncoding     = "SV0005"
 	codeTooDeep      = "SV0006"
 	codeTooLarge     = "SV0007"
+	codeMark         = "SV0008"
 	codeSyntax       = "SV0101"
 	codeSetTwice     = "SV0102"
 	codeTopLevel     = "SV0103"
@@ -82,6 +84,10 @@ const (
 	codeSchedule     = "SV0312"
 	codeZone         = "SV0313"
 	codeSpread       = "SV0314"
+	codeSecretUse    = "SV0315"
+	codeSecretPlace  = "SV0316"
+	codeNote         = "SV0401"
+	codePlainSecret  = "SV0402"
 )
 
 var codes = []Code{
@@ -92,6 +98,7 @@ var codes = []Code{
 	{codeEncoding, Error, "not UTF-8", "Text in another encoding would be read as something that nobody wrote."},
 	{codeTooDeep, Error, "nested too deeply", "An expression that no person can follow is refused before it costs memory."},
 	{codeTooLarge, Error, "%s is too large", "Every input has a bound."},
+	{codeMark, Error, "a character that svcctl keeps for itself", "It stands for the value of a secret inside text, and can't be told from one."},
 
 	{codeSyntax, Error, "%s", "The file is not HCL."},
 	{codeSetTwice, Error, "%q is set twice", "Which of two values is meant can't be known."},
@@ -150,6 +157,11 @@ var codes = []Code{
 	{codeSchedule, Error, "%s", "A schedule that says something else than was meant is noticed when a run was missing."},
 	{codeZone, Error, "no time zone %q", "Times on the wall mean nothing without the place of the wall."},
 	{codeSpread, Warning, "%q is longer than the schedule's shortest distance", "A run that is put off beyond the next one's time takes its place."},
+	{codeSecretUse, Error, "a secret can't be computed with", "Its value is only known on the node, when it is used; here there is a mark in its place."},
+	{codeSecretPlace, Error, "a secret can't stand in %q", "Only arguments that are made for secrets keep them out of logs, states, replies and the list of processes."},
+
+	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
+	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
 }
 
 var codeByName = func() map[string]*Code {

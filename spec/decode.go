@@ -132,7 +132,11 @@ func (x *evaluation) decode(d *decoding) outcome {
 			}
 		}
 	}
-	return max(result, x.validate(d, places))
+	result = max(result, x.validate(d, places))
+	if result != failed && x.run.options.Notes {
+		x.notes(d, places)
+	}
+	return result
 }
 
 func (d *decoding) field(name string) (*part, *Field) {
@@ -184,11 +188,11 @@ func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explain
 		}
 	}
 	detail := "Remove it."
-	if n := nearest(a.Name, missing); n != "" {
+	if n := Nearest(a.Name, missing); n != "" {
 		detail, explained[n] = fmt.Sprintf("Did you mean %q?", n), true
-	} else if n := nearest(a.Name, blocks); n != "" {
+	} else if n := Nearest(a.Name, blocks); n != "" {
 		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
-	} else if n := nearest(a.Name, args); n != "" {
+	} else if n := Nearest(a.Name, args); n != "" {
 		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
 	} else if a.Name == "schedule" && d.takes(resourceSchema) {
 		detail = "What runs on a schedule is a task: task \"name\" { … }."
@@ -222,9 +226,9 @@ func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[
 		return
 	}
 	detail := "Remove it."
-	if n := nearest(b.Type, blocks); n != "" {
+	if n := Nearest(b.Type, blocks); n != "" {
 		detail = fmt.Sprintf("Did you mean %q?", n)
-	} else if n := nearest(b.Type, args); n != "" {
+	} else if n := Nearest(b.Type, args); n != "" {
 		explained[n] = true
 		detail = fmt.Sprintf("Did you mean %s = …?", n)
 	} else if len(blocks) > 0 {
@@ -248,6 +252,12 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
+	if holdsSecret(v) {
+		if m := d.placeSecret(f, v); m != nil {
+			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+			return failed
+		}
+	}
 	if !v.IsWhollyKnown() {
 		if m := checkType(f, v); m != nil {
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
@@ -259,6 +269,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
+	}
+	if f.Secret && x.run.options.Notes {
+		x.noteSecrets(p, f, a)
 	}
 	return evaluated
 }

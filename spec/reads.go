@@ -82,7 +82,7 @@ func (x *evaluation) rootHint(root string, may access) string {
 			names = append(names, kind)
 		}
 	}
-	if n := nearest(root, names); n != "" {
+	if n := Nearest(root, names); n != "" {
 		return fmt.Sprintf("Did you mean %q? Text is written in quotes.", n)
 	}
 	return "Text is written in quotes; a value of your own is read as var.name or local.name."
@@ -124,7 +124,7 @@ func (x *evaluation) undefinedHint(root, name string) string {
 	for i := range visible {
 		visible[i] = strings.TrimPrefix(visible[i], root+".")
 	}
-	if n := nearest(name, visible); n != "" {
+	if n := Nearest(name, visible); n != "" {
 		return fmt.Sprintf("Did you mean %q?", root+"."+n)
 	}
 	if root == "var" {

@@ -91,7 +91,7 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.broken = true
 		// What refers to it, by the kind that is written or by the one that was meant,
 		// is no second mistake.
-		for _, kind := range []string{b.Type, nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+		for _, kind := range []string{b.Type, Nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
 			if len(b.Labels) > 0 {
 				s.brokenNames[kind+"."+b.Labels[0]] = true
 			} else {
@@ -256,6 +256,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 			k = e
 		}
 		switch {
+		case holdsSecret(k):
+			x.reportSecretUse(expr.Range())
+			return nil, false
 		case !k.IsKnown():
 			d.unknownKeys = true
 			return []element{{value: cty.DynamicVal, unknown: true}}, true
@@ -354,6 +357,9 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		return false
 	}
 	res.Config = config.value.Addr().Interface()
+	if a, is := res.Config.(Addressed); is {
+		a.SetAddress(res.Address)
+	}
 	if rc, is := res.Config.(ReadyByChecker); is {
 		res.ReadyByChecks = rc.ReadyByChecks()
 	}

@@ -134,7 +134,7 @@ func zoneHint(name string) string {
 			return fmt.Sprintf("Did you mean %q?", n)
 		}
 	}
-	if n := nearest(name, names); n != "" {
+	if n := Nearest(name, names); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	return `Write a name of the IANA database such as "Europe/Paris" or "UTC", or leave it out for the node's own.`

@@ -22,6 +22,16 @@ service "tasks" {
     after   = [app.main, task.many["a"]] # ERROR: SV0225 task.many is a task
   }
 
+  app "loop" {
+    command = ["/bin/true"]
+    after   = [task.loop] # ERROR: SV0225 task.loop is a task
+  }
+
+  task "loop" {
+    command = ["/bin/true"]
+    after   = [app.loop]
+  }
+
   task "many" {
     for_each = ["a", "b"]
     command  = [each.key]
@@ -65,6 +75,10 @@ service "tasks" {
     timeout  = "0s"    # ERROR: SV0309 "timeout" must be longer than 0s
     spread   = "-1m"   # ERROR: SV0305 "spread" must be 0s or longer
     missed   = "later" # ERROR: SV0304 "later" is no value for "missed"
+  }
+
+  drill "switch" { # ERROR: SV0113 "drill" is accepted and has no effect in this version
+    schedule = "0 3 * * mom" # ERROR: SV0312 the day of week "mom" has "mom", which is no number
   }
 
   task "wide" {
