@@ -8,7 +8,8 @@ FUZZTIME ?= 3s
 SEEDS ?= 2000
 TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=iproute2 nft=nftables \
 	initdb=postgresql psql=postgresql-client fuser=psmisc ps=procps losetup=mount unshare=util-linux \
-	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny
+	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny \
+	dockerd=docker.io iptables=iptables podman=podman runc=runc conmon=conmon netavark=netavark
 PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor
 
 .PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs clean

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/drivers/app"
+	"github.com/svcctl/svcctl/drivers/container"
 	"github.com/svcctl/svcctl/drivers/exec"
 	"github.com/svcctl/svcctl/drivers/http"
 	"github.com/svcctl/svcctl/drivers/ip"
@@ -17,6 +18,7 @@ import (
 func newKinds(k *keeper.Client) *drivers.Registry {
 	r := &drivers.Registry{}
 	app.Register(r, k)
+	container.Register(r)
 	ip.Register(r)
 	loop.Register(r)
 	mount.Register(r)

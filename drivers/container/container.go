@@ -6,12 +6,15 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -27,7 +30,7 @@ func Register(r *drivers.Registry) {
 	h := &host{}
 	drivers.DefineKind(r, "container", "A container of Docker's or Podman's engine. svcctl restarts it, not the engine.",
 		func(o drivers.Opening, c *Config) (drivers.Driver, error) {
-			s, err := h.socketFor(c.Engine)
+			s, err := h.socketFor(c.Engine, o.Node)
 			if err != nil {
 				return nil, fmt.Errorf("cannot open %s: %w", o.Address, err)
 			}
@@ -176,6 +179,11 @@ func (d *driver) create(ctx context.Context, c *Config, credentials string) (id 
 	if err != nil {
 		return "", err
 	}
+	for _, m := range r.HostConfig.Mounts {
+		if m.Type == mount.TypeBind && !there(ctx, m.Source) {
+			return "", fmt.Errorf("cannot create container %s: %s does not exist (is its mount up, and does this container come after it?)", r.Name, m.Source)
+		}
+	}
 	made, err := d.socket.client.ContainerCreate(ctx, r)
 	if cerrdefs.IsNotFound(err) {
 		if id, ierr := d.imageID(ctx, c); ierr == nil && id == "" {
@@ -188,7 +196,7 @@ func (d *driver) create(ctx context.Context, c *Config, credentials string) (id 
 			made, err = d.socket.client.ContainerCreate(ctx, r)
 		}
 	}
-	if cerrdefs.IsConflict(err) {
+	if nameInUse(err) {
 		made, err = d.nameTaken(ctx, c, r, err)
 	}
 	var foreign *taken
@@ -210,6 +218,22 @@ func (d *driver) create(ctx context.Context, c *Config, credentials string) (id 
 	return made.ID, nil
 }
 
+// there looks for a path, which Podman would make where it is missing. On a file system
+// that hangs it gives up with its context, and the engine is left to find out.
+func there(ctx context.Context, path string) bool {
+	found := make(chan bool, 1)
+	go func() {
+		_, err := os.Stat(path)
+		found <- !errors.Is(err, fs.ErrNotExist)
+	}()
+	select {
+	case is := <-found:
+		return is
+	case <-ctx.Done():
+		return true
+	}
+}
+
 // taken is the error for a name that another container has.
 type taken struct{ text string }
 
@@ -220,7 +244,7 @@ func (e *taken) Error() string { return e.text }
 func (d *driver) nameTaken(ctx context.Context, c *Config, r client.ContainerCreateOptions, err error) (client.ContainerCreateResult, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(lookFor); cerrdefs.IsConflict(err) && time.Now().Before(end); {
+	for end := time.Now().Add(lookFor); nameInUse(err) && time.Now().Before(end); {
 		other, ierr := d.socket.client.ContainerInspect(ctx, r.Name, client.ContainerInspectOptions{})
 		switch is := other.Container; {
 		case notThere(ierr):
@@ -349,7 +373,9 @@ func (d *driver) remove(ctx context.Context, c *Config, is *container.InspectRes
 // Kill implements drivers.Killer: also where the engine does not answer.
 func (d *driver) Kill(ctx context.Context) error {
 	c := d.cfg()
-	is, err := d.find(ctx, c)
+	asked, cancel := context.WithTimeout(ctx, d.socket.lookFor)
+	defer cancel()
+	is, err := d.find(asked, c)
 	if err != nil {
 		if unanswered(err) && d.killKnown() {
 			return nil

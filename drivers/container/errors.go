@@ -26,6 +26,11 @@ func notThere(err error) bool {
 	return cerrdefs.IsNotFound(err) || err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container")
 }
 
+// nameInUse: Podman answers with an error of its own here too.
+func nameInUse(err error) bool {
+	return cerrdefs.IsConflict(err) || err != nil && strings.Contains(err.Error(), "is already in use by")
+}
+
 // silent is the one sentence for an engine that is down or hangs.
 func (s *socket) silent(err error) error {
 	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) {

@@ -200,18 +200,16 @@ func TestWhatIsMissingOrTakenIsNamedWithItsCure(t *testing.T) {
 		if e.Kind == "docker" {
 			try(func(c *Config) { c.Ports = []string{"10.99.99.99:80:80"} }, "10.99.99.99", "is its ip up")
 		}
-		holder := plain(e)
-		holder.Ports = []string{"127.0.0.1:8081:80"}
-		up(t, holder)
-		_, err := e.Do("POST", "/v1.41/containers/create?name=second", strings.NewReader(`{"Image":"`+testengine.Image+`","HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8081"}]}}}`))
+		_, err := e.Do("POST", "/v1.41/containers/create?name=holder", strings.NewReader(`{"Image":"`+testengine.Image+
+			`","ExposedPorts":{"80/tcp":{}},"HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8081"}]}}}`))
 		must(t, err)
-		defer func() { _, _ = e.Do("DELETE", "/v1.41/containers/second?force=1", nil) }()
-		_, err = e.Do("POST", "/v1.41/containers/second/start", nil)
-		if err == nil {
-			t.Fatal("the port is given twice")
-		}
-		d := open(t, holder)
-		expectError(t, d.explain(within(t), holder, "start", err), "ss -ltnp")
+		defer func() {
+			_, err := e.Do("DELETE", "/v1.41/containers/holder?force=1", nil)
+			must(t, err)
+		}()
+		_, err = e.Do("POST", "/v1.41/containers/holder/start", nil)
+		must(t, err)
+		try(func(c *Config) { c.Ports = []string{"127.0.0.1:8081:80"} }, "cannot start container", "8081", "ss -ltnp")
 	})
 }
 
@@ -364,12 +362,14 @@ func TestAHungEngineDelaysNothingAndItsContainersAreNotTakenForLost(t *testing.T
 	c := plain(e)
 	d := up(t, c)
 	pid := expect(t, d, drivers.Up, "").PID
+	other := open(t, c)
+	d.socket.lookFor, other.socket.lookFor = 300*time.Millisecond, 300*time.Millisecond
 	must(t, e.Signal(syscall.SIGSTOP))
 	defer func() { _ = e.Signal(syscall.SIGCONT) }()
 	if st := expect(t, d, drivers.Up, "does not answer"); st.PID != pid {
 		t.Errorf("its process is %d, not %d", st.PID, pid)
 	}
-	if _, err := open(t, c).Status(within(t)); err == nil || !strings.Contains(err.Error(), "does not answer (does it run?)") {
+	if _, err := other.Status(within(t)); err == nil || !strings.Contains(err.Error(), "does not answer (does it run?)") {
 		t.Errorf("another agent says: %v", err)
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -392,9 +392,9 @@ func TestWithoutAnyEngineTheErrorNamesBothSockets(t *testing.T) {
 			return
 		}
 	}
-	_, err := (&host{}).socketFor("")
+	_, err := (&host{}).socketFor("", "n1")
 	expectError(t, err, dockerSocket, podmanSocket, "systemctl enable")
-	s, err := (&host{}).socketFor("docker")
+	s, err := (&host{}).socketFor("docker", "n1")
 	must(t, err)
 	_, err = s.client.Ping(context.Background(), client.PingOptions{})
 	expectError(t, s.silent(err), "the Docker Engine at /run/docker.sock does not answer (systemctl status docker)")

@@ -24,7 +24,7 @@ func (d *driver) Logs(ctx context.Context, lines int, follow bool) iter.Seq2[str
 		again := make(chan struct{}, 1)
 		if follow {
 			defer d.socket.listen(&subscription{
-				address: string(d.opening.Address), node: d.opening.Node,
+				address: string(d.opening.Address),
 				happened: func(e events.Message) {
 					if e.Action == events.ActionStart {
 						poke(again)

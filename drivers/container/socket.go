@@ -18,18 +18,18 @@ const (
 
 	retryFirst = 50 * time.Millisecond // before the event stream is opened again
 	retryLast  = 2 * time.Second
-	lookFor    = 5 * time.Second // bounds one look at one container
+	lookFor    = 5 * time.Second // a look at a container that takes longer means that the engine hangs
 )
 
 // host is what all containers of one agent share: a connection to each engine that is
 // used, made when it is first needed.
 type host struct {
 	mu      sync.Mutex
-	sockets map[string]*socket // by path
+	sockets map[string]*socket // by path and node
 }
 
-// socketFor returns the connection that a Config asks for.
-func (h *host) socketFor(engine string) (*socket, error) {
+// socketFor returns the connection that a Config asks for, on behalf of a node.
+func (h *host) socketFor(engine, node string) (*socket, error) {
 	path, name, cure := "", "", ""
 	docker := func() { path, name, cure = dockerSocket, "the Docker Engine", "systemctl status docker" }
 	podman := func() { path, name, cure = podmanSocket, "Podman's service", "systemctl status podman.socket" }
@@ -52,7 +52,7 @@ func (h *host) socketFor(engine string) (*socket, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.sockets[path]; s != nil {
+	if s := h.sockets[path+" "+node]; s != nil {
 		return s, nil
 	}
 	// It costs nothing before it is first used: no connection, no goroutine.
@@ -60,11 +60,11 @@ func (h *host) socketFor(engine string) (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use %s at %s: %w", name, path, err)
 	}
-	s := &socket{path: path, name: name, cure: cure, client: c, subs: make(map[*subscription]bool)}
+	s := &socket{path: path, name: name, cure: cure, node: node, lookFor: lookFor, client: c, subs: make(map[*subscription]bool)}
 	if h.sockets == nil {
 		h.sockets = make(map[string]*socket)
 	}
-	h.sockets[path] = s
+	h.sockets[path+" "+node] = s
 	return s, nil
 }
 
@@ -76,6 +76,8 @@ func exists(path string) bool {
 // socket is one engine, with the one stream of its events.
 type socket struct {
 	path, name, cure string
+	node             string // whose containers are heard of
+	lookFor          time.Duration
 	client           *client.Client
 
 	mu   sync.Mutex
@@ -85,10 +87,10 @@ type socket struct {
 
 // subscription is one container's share of the events.
 type subscription struct {
-	address, node string
-	happened      func(events.Message) // must return at once
-	look          func(ctx context.Context)
-	lost          func() // the stream broke: the engine may be gone
+	address  string
+	happened func(events.Message) // must return at once
+	look     func(ctx context.Context)
+	lost     func() // the stream broke: the engine may be gone
 
 	// Owned by the stream's looker.
 	mu    sync.Mutex
@@ -160,24 +162,23 @@ func (l *listener) stream(ctx context.Context) (opened bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begin := time.Now()
-	asked, stop := context.WithTimeout(ctx, lookFor)
+	asked, stop := context.WithTimeout(ctx, l.lookFor)
 	_, err := l.client.Ping(asked, client.PingOptions{})
 	stop()
 	if err != nil {
 		return false
 	}
 	l.each(func(s *subscription) { l.mark(s) })
-	// Since before the look, so that nothing falls between. Podman answers with its
-	// first event only, so that this call may last.
+	// Since before the look, so that nothing falls between.
 	stream := l.client.Events(ctx, client.EventsListOptions{
 		Since:   fmt.Sprintf("%d.%09d", begin.Unix(), begin.Nanosecond()),
-		Filters: client.Filters{}.Add("type", "container").Add("label", labelAddress),
+		Filters: client.Filters{}.Add("type", "container").Add("label", labelNode+"="+l.node),
 	})
 	for {
 		select {
 		case e := <-stream.Messages:
 			l.each(func(s *subscription) {
-				if e.Actor.Attributes[labelAddress] == s.address && e.Actor.Attributes[labelNode] == s.node {
+				if e.Actor.Attributes[labelAddress] == s.address {
 					s.happened(e)
 					if needsLook(e.Action) {
 						l.mark(s)
@@ -228,7 +229,7 @@ func (l *listener) looker(ctx context.Context) {
 			s.stale = false
 			s.mu.Unlock()
 			if stale && ctx.Err() == nil {
-				bounded, cancel := context.WithTimeout(ctx, lookFor)
+				bounded, cancel := context.WithTimeout(ctx, l.lookFor)
 				s.look(bounded)
 				cancel()
 			}

@@ -81,7 +81,7 @@ func (d *driver) see(ctx context.Context) (st drivers.Status, fresh bool, err er
 	d.mu.Lock()
 	changes := d.known.changes
 	d.mu.Unlock()
-	asked, cancel := context.WithTimeout(ctx, lookFor)
+	asked, cancel := context.WithTimeout(ctx, d.socket.lookFor)
 	defer cancel()
 	is, err := d.find(asked, c)
 	if err != nil {
@@ -249,7 +249,7 @@ func (d *driver) Watch(changed func(drivers.Status)) (func(), error) {
 		}
 	}
 	end := d.socket.listen(&subscription{
-		address: string(d.opening.Address), node: d.opening.Node,
+		address: string(d.opening.Address),
 		happened: func(e events.Message) {
 			if st, ok := d.hear(e); ok {
 				tell(st)
