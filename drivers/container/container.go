@@ -97,7 +97,7 @@ func (d *driver) bring(ctx context.Context, c *Config, credentials string) (id s
 		if err == nil {
 			return id, nil
 		}
-		if !notThere(err) {
+		if !notThere(err) && !leaving(err) {
 			return "", d.explain(ctx, c, "start", err)
 		}
 	}
@@ -129,7 +129,7 @@ func (d *driver) bring(ctx context.Context, c *Config, credentials string) (id s
 // usable tells whether the container that there is, is the one that is declared, made
 // from the image that its name means now. What runs is not asked for its image.
 func (d *driver) usable(ctx context.Context, c *Config, is *container.InspectResponse) (bool, error) {
-	if is.Config.Labels[labelDigest] != d.digest(c) || is.State.Dead {
+	if is.Config.Labels[labelDigest] != d.digest(c) || is.State.Dead || is.State.Status == container.StateRemoving {
 		return false, nil
 	}
 	if is.State.Running {

@@ -26,6 +26,11 @@ func notThere(err error) bool {
 	return cerrdefs.IsNotFound(err) || err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container")
 }
 
+// leaving tells whether a container can't be started because somebody removes it.
+func leaving(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "marked for removal") || strings.Contains(err.Error(), "is being removed"))
+}
+
 // nameInUse: Podman answers with an error of its own here too.
 func nameInUse(err error) bool {
 	return cerrdefs.IsConflict(err) || err != nil && strings.Contains(err.Error(), "is already in use by")
@@ -78,7 +83,7 @@ func (d *driver) explain(ctx context.Context, c *Config, what string, err error)
 		hint = "a path of volumes is not there: is its mount up, and does this container come after it?"
 	case cerrdefs.IsNotFound(err) && has("network"):
 		hint = "make the network first: docker network create"
-	case has("executable file not found", "no such file or directory") && what == "start":
+	case has("executable file not found", "exec: \"") && what == "start":
 		hint = "the program of command or entrypoint is not in the image"
 	case has("no command specified"):
 		hint = "neither the image nor command nor entrypoint says what to run"

@@ -148,7 +148,8 @@ func (e *Engine) Halt(s syscall.Signal) error {
 	case <-time.After(patience):
 		return fmt.Errorf("%s did not end after %s", e.Kind, s)
 	}
-	if s == syscall.SIGKILL { // containerd is a child of dockerd's, and notices late
+	if s == syscall.SIGKILL { // containerd is a child of dockerd's, which thinks that a zombie lives
+		defer os.Remove(filepath.Join(e.dir, "exec", "containerd", "containerd.pid"))
 		return wait("containerd to end", func() error {
 			for _, pid := range e.processes() {
 				if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); strings.TrimSpace(string(name)) == "containerd" {
