@@ -93,6 +93,10 @@ type Exporter interface{ Exports() map[string]cty.Value }
 // diagnostics when the values are not known. An Exporter implements it.
 type ExportNames interface{ ExportNames() []string }
 
+// Addressed is implemented by a *Config with defaults that come from the resource's
+// address. It is told of it once its arguments are decoded, before anything is exported.
+type Addressed interface{ SetAddress(a Address) }
+
 // ReadyByChecker is implemented by a *Config whose start may be complete only when
 // its checks pass.
 type ReadyByChecker interface{ ReadyByChecks() bool }
@@ -115,6 +119,7 @@ type Kinds interface {
 //	secret:"true"  export:"true"  reload:"live"
 //	positive:"true"     0 can't be written: left out it means something else
 //
+// The fields of an embedded struct are read as if they stood in its place.
 // A field is a string, bool, int, int64, float64, Bytes, time.Duration, a slice of
 // string, or a map of string. A wrong struct is a bug and panics.
 func SchemaOf(name, doc string, t reflect.Type) *Schema {
@@ -122,8 +127,19 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 	if doc == "" {
 		panic(fmt.Sprintf("internal error: kind %s has no doc", name))
 	}
+	s.read(t, nil)
+	return s
+}
+
+func (s *Schema) read(t reflect.Type, outer []int) {
+	name := s.Name
 	for i := range t.NumField() {
 		f := t.Field(i)
+		index := append(outer[:len(outer):len(outer)], i)
+		if f.Anonymous {
+			s.read(f.Type, index)
+			continue
+		}
 		tag, ok := f.Tag.Lookup("hcl")
 		if !ok {
 			continue
@@ -136,7 +152,7 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 		if mode == "block" {
 			many := f.Type.Kind() == reflect.Slice
 			s.Blocks = append(s.Blocks, Block{
-				Name: argument, Many: many, Live: live, Index: f.Index,
+				Name: argument, Many: many, Live: live, Index: index,
 				Schema: SchemaOf(argument, f.Tag.Get("doc"), f.Type.Elem()),
 			})
 			continue
@@ -151,10 +167,9 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 			Live:     live,
 			Positive: f.Tag.Get("positive") == "true",
 			Type:     typeOf(name, f),
-			Index:    f.Index,
+			Index:    index,
 		})
 	}
-	return s
 }
 
 // Field returns the argument called name, or nil.

@@ -6,9 +6,14 @@ import (
 	"github.com/svcctl/svcctl/drivers/container"
 	"github.com/svcctl/svcctl/drivers/exec"
 	"github.com/svcctl/svcctl/drivers/http"
+	"github.com/svcctl/svcctl/drivers/icmp"
 	"github.com/svcctl/svcctl/drivers/ip"
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
+	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/route"
+	"github.com/svcctl/svcctl/drivers/sql"
+	"github.com/svcctl/svcctl/drivers/systemd"
 	"github.com/svcctl/svcctl/drivers/tcp"
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -22,8 +27,13 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	ip.Register(r)
 	loop.Register(r)
 	mount.Register(r)
+	netns.Register(r)
+	route.Register(r)
+	systemd.Register(r)
 	exec.Register(r)
 	http.Register(r)
+	icmp.Register(r)
+	sql.Register(r)
 	tcp.Register(r)
 	return r
 }

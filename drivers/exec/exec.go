@@ -3,6 +3,7 @@ package exec
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -25,8 +26,11 @@ import (
 type Config struct {
 	Command []string          `hcl:"command" doc:"The command and its arguments, started without a shell. Exit code 0 passes."`
 	User    string            `hcl:"user,optional" doc:"The user that runs it, by name or number; default: the agent's."`
-	Env     map[string]string `hcl:"env,optional" doc:"Variables added to the agent's environment."`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Variables added to the agent's environment."`
 	Cwd     string            `hcl:"cwd,optional" doc:"The directory that it runs in; default: /."`
+	Plugin  string            `hcl:"plugin,optional" oneof:"nagios" doc:"What the command is beyond a command. nagios: a monitoring plugin, whose exit codes 0 to 3 are OK, WARNING, CRITICAL and UNKNOWN, whose first line is shown, and whose performance data is measured."`
+	Warning string            `hcl:"warning" default:"pass" oneof:"pass fail" doc:"Whether a plugin's WARNING passes; it is shown in either case."`
+	Unknown string            `hcl:"unknown" default:"fail" oneof:"pass fail" doc:"Whether a plugin's UNKNOWN passes: it could not find out."`
 }
 
 // Validate implements spec.Validator.
@@ -45,13 +49,22 @@ func (c *Config) Validate() (found []spec.Problem) {
 				Detail: fmt.Sprintf("A variable can't be called %q: a name is not empty and has no \"=\".", name)})
 		}
 	}
+	if c.Plugin == "" && (c.Warning == "fail" || c.Unknown == "pass") {
+		found = append(found, spec.Problem{Field: "plugin", Summary: "No plugin",
+			Detail: `Only a plugin knows WARNING and UNKNOWN; write plugin = "nagios", or leave warning and unknown out.`})
+	}
 	return found
 }
+
+//go:embed example.hcl
+var example string
 
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "exec", "Runs a command; exit code 0 passes. The last line of its output is the reason of a failure.",
-		func(_ drivers.Opening, c *Config) (drivers.Prober, error) { return &prober{config: c}, nil })
+		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
+			return &prober{config: c, reveal: o.Reveal}, nil
+		}, drivers.WithExample(example))
 }
 
 const (
@@ -59,13 +72,21 @@ const (
 	// kernel needs so long.
 	linger = time.Second
 	// kept of the output, from its end, since the reason is in the last line.
-	kept = 4 << 10
+	kept  = 4 << 10
+	shown = 300 // bytes of a line, at most
+	// begins of what a plugin prints, from its beginning, since that is where its text is.
+	begins = 64 << 10
 )
 
 type prober struct {
-	config *Config
-	stuck  atomic.Int64 // pid of a command that outlived its SIGKILL; 0: none
+	config   *Config
+	reveal   func(string) (string, error) // nil: there are no secrets
+	stuck    atomic.Int64                 // pid of a command that outlived its SIGKILL; 0: none
+	measured []drivers.Perf
 }
+
+// Measured implements drivers.Measurer: the performance data of a plugin.
+func (p *prober) Measured() []drivers.Perf { return p.measured }
 
 // Status runs the command once. At most one process that can't be killed is left
 // behind: until it is gone the check fails without starting another.
@@ -73,6 +94,7 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 	if pid := p.stuck.Load(); pid != 0 {
 		return drivers.Status{}, fmt.Errorf("cannot run %s: process %d of an earlier check hangs in the kernel although it was killed (see /proc/%d/stack)", p.config.Command[0], pid, pid)
 	}
+	p.measured = nil
 	began := time.Now()
 	cmd, out, err := p.command()
 	if err != nil {
@@ -86,6 +108,9 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 	go func() { done <- reap(cmd) }()
 	select {
 	case err := <-done:
+		if said, ok := cmd.Stdout.(*head); ok {
+			return p.nagios(err, said.text(), out.lastLine()), nil
+		}
 		return verdict(err, out.lastLine()), nil
 	case <-ctx.Done():
 	}
@@ -118,6 +143,9 @@ func (p *prober) command() (*exec.Cmd, *tail, error) {
 		return strings.HasPrefix(v, "NOTIFY_SOCKET=") || strings.HasPrefix(v, "WATCHDOG_")
 	})
 	cmd.Stdout, cmd.Stderr = out, out
+	if p.config.Plugin != "" {
+		cmd.Stdout = &head{}
+	}
 	// Whoever escapes the process group and keeps the pipe does not keep us.
 	cmd.WaitDelay = linger / 2
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -132,6 +160,12 @@ func (p *prober) command() (*exec.Cmd, *tail, error) {
 		cmd.Env = append(cmd.Env, "HOME="+home, "USER="+p.config.User, "LOGNAME="+p.config.User)
 	}
 	for k, v := range p.config.Env {
+		if p.reveal != nil {
+			var err error
+			if v, err = p.reveal(v); err != nil {
+				return nil, nil, fmt.Errorf("cannot run %s: the variable %s can't be set: %w", p.config.Command[0], k, err)
+			}
+		}
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
 	return cmd, out, nil

@@ -34,7 +34,6 @@ func (t *tail) lastLine() string {
 	text := strings.TrimRightFunc(string(t.buf), unicode.IsSpace)
 	t.mu.Unlock()
 	line := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
-	const shown = 300
 	if len(line) > shown {
 		cut := len(line) - shown
 		for cut < len(line) && !utf8.RuneStart(line[cut]) {
@@ -42,10 +41,35 @@ func (t *tail) lastLine() string {
 		}
 		line = "…" + line[cut:]
 	}
+	return readable(line)
+}
+
+// readable is text fit to be shown: a terminal's colours have no place in a status.
+func readable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
-			return -1 // a terminal's colours have no place in a status
+			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(line, ""))
+	}, strings.TrimSpace(strings.ToValidUTF8(text, "")))
+}
+
+// head keeps the beginning of what is written to it. It is safe for concurrent use.
+type head struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+// Write never fails and never blocks, as that of tail.
+func (h *head) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buf = append(h.buf, b[:min(len(b), begins-len(h.buf))]...)
+	return len(b), nil
+}
+
+func (h *head) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.buf)
 }
