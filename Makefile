@@ -8,11 +8,12 @@ FUZZTIME ?= 3s
 SEEDS ?= 2000
 TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=iproute2 nft=nftables \
 	initdb=postgresql psql=postgresql-client fuser=psmisc ps=procps losetup=mount unshare=util-linux \
-	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny \
+	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny perl=perl-base \
+	debootstrap=debootstrap man=man-db rpm=rpm \
 	mariadbd=mariadb-server check_load=monitoring-plugins-basic systemctl=systemd
 PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor
 
-.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs clean
+.PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs pictures packages clean
 
 build: ## bin/svcctl and bin/svcctl-keeper
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/svcctl ./cmd/svcctl-keeper
@@ -52,6 +53,12 @@ bench-peers: ## the same with every peer that Debian has
 docs: ## regenerate what is generated
 	$(GO) test ./cmd/svcctl ./internal/walls -run Generated -count=1 -args -update
 	$(GO) test ./engine -run Worlds -count=1 -args -update
+
+packages: ## dist/svcctl_*.deb and .rpm
+	scripts/packages.sh
+
+pictures: build ## draw the manual's pictures of svcctl top anew
+	scripts/picture.sh
 
 clean:
 	rm -rf bin

@@ -24,7 +24,8 @@ type Observer struct {
 	Call  func(kind, verb string, took time.Duration, err error)
 	Check func(service string, address spec.Address, check, kind string, took time.Duration, up bool)
 	Load  func(ok bool, took time.Duration)
-	Fact  func(at time.Time, f engine.Fact) // from one goroutine, in order
+	Ran   func(task spec.Address, run *engine.Run) // from one goroutine; nil: the task is forgotten
+	Fact  func(at time.Time, f engine.Fact)        // from one goroutine, in order
 }
 
 // Options make an Agent.
@@ -33,6 +34,7 @@ type Options struct {
 	Kinds    *drivers.Registry
 	Log      hclog.Logger
 	Observer Observer
+	Scrubber *Scrubber // nil: the agent has its own; one that a log shares knows what the agent learns
 	// Reset resets the host; nil: this host has no way to, and the reason is recorded.
 	Reset func(why string)
 	// StopOnExit stops every service, in order, when Run's context ends. Otherwise
@@ -47,7 +49,10 @@ type Agent struct {
 	inbox   *inbox
 	asks    chan func(*loop)
 	sets    *sets
-	intents *intentKeeper
+	intents *kept[string, engine.Intent]
+	tasks   *kept[spec.Address, engine.TaskMemory]
+	history *history
+	secrets *secrets
 	lock    *os.File      // nil where the state directory can't hold one
 	done    chan struct{} // closed when the loop has ended
 }
@@ -72,8 +77,14 @@ func New(o Options) (*Agent, error) {
 		asks:  make(chan func(*loop)),
 		done:  make(chan struct{}),
 	}
+	if a.o.Scrubber == nil {
+		a.o.Scrubber = NewScrubber()
+	}
+	a.secrets = newSecrets(o.Config, o.Log, a.o.Scrubber)
 	a.sets = newSets(a)
-	a.intents = newIntentKeeper(o.Config.State.Dir, o.Log)
+	a.intents = newIntents(o.Config.State.Dir, o.Log)
+	a.tasks = newTaskMemory(o.Config.State.Dir, o.Log)
+	a.history = newHistory(o.Config.State.Dir, o.Log)
 	return a, nil
 }
 
@@ -101,6 +112,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	background, stop := context.WithCancel(context.Background())
 	helpers.Go(func() { a.intents.run(background) })
+	helpers.Go(func() { a.tasks.run(background) })
+	helpers.Go(func() { a.history.run(background) })
 	helpers.Go(func() { a.sets.run(background) })
 	helpers.Go(func() { rest(background) })
 	err := newLoop(a).run(ctx)
@@ -133,10 +146,9 @@ func (a *Agent) Snapshot(ctx context.Context) (snap *engine.Snapshot, err error)
 	return snap, err
 }
 
-// Notices says what the host can't give a resource.
-func (a *Agent) Notices(address spec.Address) (notices []string) {
-	var d drivers.Driver
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// driver returns the open driver of a resource; nil where there is none.
+func (a *Agent) driver(ctx context.Context, address spec.Address) (d drivers.Driver) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if a.ask(ctx, func(l *loop) {
 		if h := l.handles[address]; h != nil {
@@ -145,10 +157,19 @@ func (a *Agent) Notices(address spec.Address) (notices []string) {
 	}) != nil {
 		return nil
 	}
-	if n, ok := d.(drivers.Notices); ok {
-		return n.Notices()
+	return d
+}
+
+// Notices says what the host can't give a resource.
+func (a *Agent) Notices(address spec.Address) (notices []string) {
+	n, ok := a.driver(context.Background(), address).(drivers.Notices)
+	if !ok {
+		return nil
 	}
-	return nil
+	for _, text := range n.Notices() {
+		notices = append(notices, a.scrub(text))
+	}
+	return notices
 }
 
 // Command hands an operator's wish to the engine. It returns once the wish was

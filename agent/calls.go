@@ -36,7 +36,7 @@ type running struct {
 	do       engine.Do
 	lane     int
 	handle   *handle
-	prober   drivers.Prober
+	check    *openCheck
 	ctx      context.Context
 	cancel   context.CancelFunc
 	answered atomic.Bool
@@ -55,12 +55,12 @@ func (l *loop) begin(d engine.Do) {
 	if d.Verb == engine.VerbCheck {
 		r.lane = laneChecks
 		if err == nil {
-			r.prober, err = l.openCheck(h, d)
+			r.check, err = l.openCheck(h, d)
 		}
 	}
 	if err != nil {
 		r.lane = -1
-		l.agent.inbox.answer(engine.Done{Op: d.Op, Err: err})
+		l.agent.inbox.answer(engine.Done{Op: d.Op, Err: l.agent.scrubError(err)})
 		return
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -148,7 +148,7 @@ func (a *Agent) work(r *running) {
 		return
 	}
 	a.observeCall(r, took, status, err)
-	a.inbox.answer(engine.Done{Op: r.do.Op, Status: observed(status), Err: err})
+	a.inbox.answer(engine.Done{Op: r.do.Op, Status: a.observed(status), Err: a.scrubError(err)})
 }
 
 func deadlineOf(ctx context.Context) time.Time {
@@ -209,14 +209,14 @@ func (a *Agent) call(r *running) (st drivers.Status, err error) {
 	}()
 	switch r.do.Verb {
 	case engine.VerbCheck:
-		return r.prober.Status(r.ctx)
+		return a.runCheck(r)
 	case engine.VerbProbe:
 		return r.handle.driver.Status(r.ctx)
 	case engine.VerbStart:
 		if err := a.hook(r.ctx, res, "before_start", res.Hooks.BeforeStart); err != nil {
 			return st, err
 		}
-		if err := r.handle.driver.Start(r.ctx); err != nil {
+		if err := r.handle.start(r.ctx); err != nil {
 			return st, err
 		}
 		if res.ReadyByChecks && len(res.Checks) > 0 {
@@ -277,8 +277,8 @@ func (a *Agent) notice(res *spec.Resource, message string) {
 	})
 }
 
-func observed(st drivers.Status) engine.Status {
-	out := engine.Status{Detail: st.Detail, PID: st.PID}
+func (a *Agent) observed(st drivers.Status) engine.Status {
+	out := engine.Status{Detail: a.scrub(st.Detail), PID: st.PID}
 	switch st.State {
 	case drivers.Up:
 		out.Seen = engine.SeenUp
@@ -313,14 +313,17 @@ func (l *loop) open(res *spec.Resource) (*handle, error) {
 		h.close()
 		delete(l.handles, res.Address)
 	}
-	d, err := l.agent.o.Kinds.Open(l.opening(res), res)
+	h = &handle{digest: res.Digest}
+	o := l.opening(res)
+	o.Reveal = h.reveal(l.agent.secrets)
+	d, err := l.agent.o.Kinds.Open(o, res)
 	if err != nil {
 		return nil, err
 	}
-	h = &handle{driver: d, digest: res.Digest}
+	h.driver = d
 	if w, ok := d.(drivers.Watcher); ok { // without monitor a loss is shown all the same
 		address := res.Address
-		h.stopWatch, err = w.Watch(func(st drivers.Status) { l.agent.inbox.observe(address, observed(st)) })
+		h.stopWatch, err = w.Watch(func(st drivers.Status) { l.agent.inbox.observe(address, l.agent.observed(st)) })
 		if err != nil {
 			l.agent.record(engine.Fact{Kind: engine.FactNotice, Service: res.Service, Address: address,
 				Message: "cannot watch it, so that it is only probed now and then: " + err.Error()})
@@ -331,19 +334,61 @@ func (l *loop) open(res *spec.Resource) (*handle, error) {
 }
 
 // openCheck keeps a check's prober between its runs.
-func (l *loop) openCheck(h *handle, d engine.Do) (drivers.Prober, error) {
-	if kept, ok := h.checks[d.Check.Name]; ok && kept.digest == d.Check.Digest {
-		return kept.prober, nil
+func (l *loop) openCheck(h *handle, d engine.Do) (*openCheck, error) {
+	if kept := h.checks[d.Check.Name]; kept != nil && kept.digest == d.Check.Digest {
+		return kept, nil
 	}
-	p, err := l.agent.o.Kinds.OpenCheck(l.opening(d.Resource), d.Check)
-	if err != nil {
+	c := &openCheck{digest: d.Check.Digest}
+	o := l.opening(d.Resource)
+	o.Reveal = c.reveal(l.agent.secrets)
+	var err error
+	if c.prober, err = l.agent.o.Kinds.OpenCheck(o, d.Check); err != nil {
 		return nil, err
 	}
 	if h.checks == nil {
-		h.checks = make(map[string]openCheck)
+		h.checks = make(map[string]*openCheck)
 	}
-	h.checks[d.Check.Name] = openCheck{digest: d.Check.Digest, prober: p}
-	return p, nil
+	h.checks[d.Check.Name] = c
+	return c, nil
+}
+
+// start begins a start, for which secrets must be there as they are now.
+func (h *handle) start(ctx context.Context) error {
+	h.starting.Store(true)
+	defer h.starting.Store(false)
+	return h.driver.Start(ctx)
+}
+
+func (h *handle) reveal(s *secrets) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if h.starting.Load() {
+			return s.reveal(text)
+		}
+		return s.revealKnown(text)
+	}
+}
+
+func (c *openCheck) reveal(s *secrets) func(string) (string, error) {
+	return func(text string) (string, error) {
+		out, err := s.revealKnown(text)
+		if err != nil {
+			why := err.Error()
+			c.lacks.Store(&why)
+		}
+		return out, err
+	}
+}
+
+// runCheck asks a check. One that lacks a secret says nothing of what it checks: a
+// resource that runs is not ended for that.
+func (a *Agent) runCheck(r *running) (drivers.Status, error) {
+	r.check.lacks.Store(nil)
+	st, err := r.check.prober.Status(r.ctx)
+	if why := r.check.lacks.Load(); why != nil {
+		return drivers.Status{}, fmt.Errorf("%w: %s", engine.ErrNoVerdict, *why)
+	}
+	a.measure(r.check, err)
+	return st, err
 }
 
 func (l *loop) forget(res *spec.Resource) {

@@ -25,6 +25,7 @@ type Config struct {
 	Node     NodeConfig
 	Services ServicesConfig
 	State    StateConfig
+	Secrets  SecretsConfig
 	Cluster  ClusterConfig
 	Metrics  MetricsConfig
 	Logs     LogsConfig
@@ -49,6 +50,9 @@ type StateConfig struct {
 	Dir string // outlives a reboot
 	Run string // sockets and pid files
 }
+
+// SecretsConfig says where the values of secrets lie, a file each.
+type SecretsConfig struct{ Dir string }
 
 // ClusterConfig names the cluster. Declared is false for a cluster of one that nobody named.
 type ClusterConfig struct {
@@ -91,6 +95,7 @@ func DefaultConfig() Config {
 		Node:     NodeConfig{Name: name, Labels: map[string]string{}},
 		Services: ServicesConfig{Dir: "/etc/svcctl/services", Mirror: true},
 		State:    StateConfig{Dir: "/var/lib/svcctl", Run: "/run/svcctl"},
+		Secrets:  SecretsConfig{Dir: "/etc/svcctl/secrets"},
 		Cluster:  ClusterConfig{Name: "default", Profile: "default"},
 		Logs:     LogsConfig{Level: "info", Format: "text"},
 	}
@@ -151,6 +156,9 @@ func (c *Config) blocks(folder string) map[string]configBlock {
 		"state": {
 			"dir": wantPath(&c.State.Dir, folder),
 			"run": wantPath(&c.State.Run, folder),
+		},
+		"secrets": {
+			"dir": wantPath(&c.Secrets.Dir, folder),
 		},
 		"cluster": {
 			"name":    wantString(&c.Cluster.Name, checkNodeName),

@@ -28,6 +28,9 @@ state {
   dir = "./state/../state"
   run = "/run/other"
 }
+secrets {
+  dir = "secrets"
+}
 cluster {
   name    = "prod"
   profile = "fast"
@@ -47,6 +50,7 @@ logs {
 		Node:     NodeConfig{Name: "n1", Address: "[fd00::1]:1215", Labels: map[string]string{"site": "paris", "rack": "r1", "row": "3"}},
 		Services: ServicesConfig{Dir: filepath.Join(dir, "services"), Prune: true},
 		State:    StateConfig{Dir: filepath.Join(dir, "state"), Run: "/run/other"},
+		Secrets:  SecretsConfig{Dir: filepath.Join(dir, "secrets")},
 		Cluster:  ClusterConfig{Declared: true, Name: "prod", Profile: "fast"},
 		Metrics:  MetricsConfig{Listen: "127.0.0.1:9120"},
 		Logs:     LogsConfig{Level: "debug", Format: "json"},

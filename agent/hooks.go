@@ -25,6 +25,9 @@ func (a *Agent) hook(ctx context.Context, res *spec.Resource, name string, argv 
 	if len(argv) == 0 {
 		return nil
 	}
+	if names := spec.SecretsIn(strings.Join(argv, " ")); len(names) > 0 {
+		return fmt.Errorf("cannot run %s: its arguments hold the secret %s, which every user could read in the list of processes (have the command read the file itself)", name, strings.Join(names, ", "))
+	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	// An agent that is killed takes it along: the next one runs it anew, not beside it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

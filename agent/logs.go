@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -33,8 +34,25 @@ func (c Config) LogPath(a spec.Address) string {
 }
 
 // Logs yields the last lines of a resource's output, and with follow those to come,
-// until ctx ends.
+// until ctx ends. Values of secrets that a program printed are not shown.
 func (a *Agent) Logs(ctx context.Context, address spec.Address, lines int, follow bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for line, err := range a.output(ctx, address, lines, follow) {
+			if !yield(a.scrub(line), a.scrubError(err)) {
+				return
+			}
+		}
+	}
+}
+
+func (a *Agent) output(ctx context.Context, address spec.Address, lines int, follow bool) iter.Seq2[string, error] {
+	if l, ok := a.driver(ctx, address).(drivers.Logger); ok {
+		return l.Logs(ctx, lines, follow)
+	}
+	return a.fileLines(ctx, address, lines, follow)
+}
+
+func (a *Agent) fileLines(ctx context.Context, address spec.Address, lines int, follow bool) iter.Seq2[string, error] {
 	path := a.o.Config.LogPath(address)
 	return func(yield func(string, error) bool) {
 		last, offset, id, err := lastLines(path, lines)

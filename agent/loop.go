@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -37,6 +38,7 @@ func newLoop(a *Agent) *loop {
 		calls:   make(map[uint64]*running),
 		granted: make(map[string]*spec.Service),
 		hung:    make(map[spec.Address]*running),
+		denied:  a.o.Config.resting(),
 		timer:   time.NewTimer(time.Hour),
 	}
 	l.lanes[laneActions].limit = maxActions
@@ -46,7 +48,7 @@ func newLoop(a *Agent) *loop {
 
 func (l *loop) run(ctx context.Context) error {
 	defer l.timer.Stop()
-	l.step(engine.Restore{Intents: l.agent.intents.load()})
+	l.step(engine.Restore{Intents: l.agent.intents.load(), Tasks: l.agent.tasks.load()})
 	ending := ctx.Done()
 	var end <-chan time.Time
 	for {
@@ -119,7 +121,10 @@ func (l *loop) act(actions []engine.Action) (begun bool) {
 			l.reply = action.Err
 		case engine.Remember:
 			l.agent.intents.set(action.Service, action.Intent)
-		case engine.RememberTask, engine.Ran: // not asked for yet
+		case engine.RememberTask:
+			l.rememberTask(action)
+		case engine.Ran:
+			l.ran(action.Address, &action.Run)
 		case engine.Record: // written down later, in order
 		case engine.Reset:
 			l.reset(action.Why)
@@ -128,6 +133,25 @@ func (l *loop) act(actions []engine.Action) (begun bool) {
 		}
 	}
 	return begun
+}
+
+func (l *loop) rememberTask(r engine.RememberTask) {
+	l.agent.tasks.set(r.Address, r.Memory)
+	if r.Memory == nil {
+		l.ran(r.Address, nil)
+	}
+}
+
+// ran adds a run to a task's history; nil takes the history away.
+func (l *loop) ran(task spec.Address, run *engine.Run) {
+	if run == nil {
+		l.agent.history.forget(task)
+	} else {
+		l.agent.history.add(task, *run)
+	}
+	if tell := l.agent.o.Observer.Ran; tell != nil {
+		tell(task, run)
+	}
 }
 
 // arm sets the timer to the machine's next deadline.
@@ -184,12 +208,7 @@ func (l *loop) grant(sv *spec.Service) engine.Permission {
 	return p
 }
 
-func (l *loop) stopAll() {
-	l.denied = "the agent ends and stops its services"
-	for name := range l.granted {
-		l.step(engine.Permission{Service: name, Why: l.denied, Off: true})
-	}
-}
+func (l *loop) stopAll() { l.deny("the agent ends and stops its services") }
 
 // stillOn names a resource that is not off yet; "" when all are.
 func (l *loop) stillOn() string {
@@ -205,6 +224,15 @@ func (l *loop) stillOn() string {
 				return fmt.Sprintf("%s is %s", r.Address, r.State)
 			default:
 				panic("internal error: no such state: " + string(r.State))
+			}
+		}
+		for _, t := range s.Tasks {
+			switch t.State {
+			case engine.TaskIdle, engine.TaskWaiting:
+			case engine.TaskRunning, engine.TaskStopping, engine.TaskStuck:
+				return fmt.Sprintf("%s is %s", t.Address, t.State)
+			default:
+				panic("internal error: no such state: " + string(t.State))
 			}
 		}
 	}
@@ -254,12 +282,8 @@ type handle struct {
 	driver    drivers.Driver
 	digest    spec.Digest
 	stopWatch func()
-	checks    map[string]openCheck // by name
-}
-
-type openCheck struct {
-	digest spec.Digest
-	prober drivers.Prober
+	checks    map[string]*openCheck // by name
+	starting  atomic.Bool           // a start goes on, which needs its secrets as they are now
 }
 
 func (h *handle) close() {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // record logs a fact and gives it to the observer: one record feeds both.
 func (a *Agent) record(f engine.Fact) {
+	f.Message = a.scrub(f.Message)
 	if a.o.Observer.Fact != nil {
 		a.o.Observer.Fact(time.Now(), f)
 	}
@@ -50,4 +52,19 @@ func (a *Agent) record(f engine.Fact) {
 // note records a fact from outside the loop, in the loop's order.
 func (a *Agent) note(ctx context.Context, f engine.Fact) {
 	_ = a.ask(ctx, func(*loop) { a.record(f) }) // an ended agent has no history
+}
+
+// scrub takes secrets out of text that is about to leave the agent.
+func (a *Agent) scrub(text string) string { return a.o.Scrubber.Scrub(text) }
+
+// scrubError is err, or another one where its text holds a secret.
+func (a *Agent) scrubError(err error) error {
+	if err == nil {
+		return nil
+	}
+	was := err.Error()
+	if is := a.scrub(was); is != was {
+		return errors.New(is)
+	}
+	return err
 }

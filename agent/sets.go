@@ -49,6 +49,9 @@ type sets struct {
 	undeclared map[string]int // service → the number of the last revision that declared it
 	unsettled  unsettled      // what still goes by an older revision
 	status     atomic.Pointer[SpecStatus]
+
+	secretsWatch *watcher        // nil while no secret is in use
+	secretsTold  <-chan struct{} // that one is in use, then that their folder changed
 }
 
 const (
@@ -57,14 +60,15 @@ const (
 )
 
 func newSets(a *Agent) *sets {
-	s := &sets{a: a, asks: make(chan func(context.Context)), undeclared: make(map[string]int)}
+	s := &sets{a: a, asks: make(chan func(context.Context)), undeclared: make(map[string]int), secretsTold: a.secrets.inUse}
 	s.status.Store(&SpecStatus{State: SpecInvalid, Message: "nothing was read yet", Directory: a.o.Config.Services.Dir})
 	return s
 }
 
 func (s *sets) newLoader() *spec.Loader {
 	c := s.a.o.Config
-	return spec.NewLoader(spec.Options{Kinds: s.a.o.Kinds, Node: spec.Node{Name: c.Node.Name, Labels: c.Node.Labels, Cluster: c.Cluster.Name}})
+	return spec.NewLoader(spec.Options{Kinds: s.a.o.Kinds, Node: spec.Node{Name: c.Node.Name, Labels: c.Node.Labels, Cluster: c.Cluster.Name},
+		Secrets: s.a.secrets})
 }
 
 func (s *sets) run(ctx context.Context) {
@@ -75,6 +79,8 @@ func (s *sets) run(ctx context.Context) {
 	s.store = store
 	s.loader = s.newLoader()
 	s.resume(ctx)
+	s.renewSecrets(ctx) // what changed while no agent looked is a change like any other
+	defer s.unwatchSecrets()
 	changes := make(<-chan struct{})
 	w, err := newWatcher(s.a.o.Config.Services.Dir, quietWindow, s.a.log)
 	if err != nil {
@@ -98,9 +104,12 @@ func (s *sets) run(ctx context.Context) {
 			s.settle(ctx)
 		case <-changes:
 			s.read(ctx)
+		case <-s.secretsTold:
+			s.renewSecrets(ctx)
 		case f := <-s.asks:
 			f(ctx)
 		case <-mend.C:
+			s.a.secrets.keep()
 			if w == nil || s.status.Load().State == SpecInvalid {
 				s.read(ctx)
 			}
@@ -297,6 +306,7 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 // enforce hands a spec to the loop and remembers what goes on undeclared.
 func (s *sets) enforce(ctx context.Context, sp *spec.Spec, prune bool, before int) {
 	s.inForce = sp
+	s.a.secrets.keep()
 	var undeclared []string
 	if err := s.a.ask(ctx, func(l *loop) { undeclared = l.reload(sp, prune) }); err != nil {
 		return
@@ -342,15 +352,18 @@ func (s *sets) tell(change func(*SpecStatus)) {
 // Spec says how the directory stands to what is in force.
 func (a *Agent) Spec() SpecStatus {
 	st := *a.sets.status.Load()
-	if f := a.intents.fault(); f != "" && st.Store == "" {
-		st.Store = f
+	for _, fault := range []func() string{a.intents.fault, a.tasks.fault, a.secrets.fault} {
+		if st.Store == "" {
+			st.Store = fault()
+		}
 	}
 	return st
 }
 
-// Reread reads the services directory now, whether or not a change was told.
+// Reread reads the secrets and the services directory now, whether or not a change was told.
 func (a *Agent) Reread(ctx context.Context) {
 	_ = a.sets.ask(ctx, func(c context.Context) { // an agent that ends reads nothing
+		a.sets.renewSecrets(c)
 		a.sets.lastDigest = ""
 		a.sets.read(c)
 	})

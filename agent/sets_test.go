@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,10 @@ type site struct {
 	agent  *Agent
 	facts  chan engine.Fact
 	end    func()
+
+	kinds  func(*drivers.Registry) // more than things; nil: none
+	config func(*Config)           // changes it; nil: nothing
+	log    io.Writer               // of the agent; nil: none
 }
 
 func newSite(t *testing.T) *site {
@@ -68,13 +73,23 @@ func (s *site) boot() {
 	drivers.DefineKind(kinds, "thing", "A thing of the test.", func(o drivers.Opening, _ *thingConfig) (drivers.Driver, error) {
 		return s.thing(o.Address), nil
 	})
+	if s.kinds != nil {
+		s.kinds(kinds)
+	}
 	config := DefaultConfig()
 	config.Node.Name = "n1"
 	config.Services.Dir = filepath.Join(s.dir, "services")
 	config.State.Dir, config.State.Run = filepath.Join(s.dir, "state"), filepath.Join(s.dir, "run")
+	if s.config != nil {
+		s.config(&config)
+	}
+	log, scrubber := hclog.NewNullLogger(), NewScrubber()
+	if s.log != nil {
+		log = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: scrubber.Writer(s.log)})
+	}
 	facts := make(chan engine.Fact, 10_000)
 	s.facts = facts
-	a, err := New(Options{Config: config, Kinds: kinds, Log: hclog.NewNullLogger(), Observer: Observer{Fact: func(_ time.Time, f engine.Fact) { facts <- f }}})
+	a, err := New(Options{Config: config, Kinds: kinds, Log: log, Scrubber: scrubber, Observer: Observer{Fact: func(_ time.Time, f engine.Fact) { facts <- f }}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

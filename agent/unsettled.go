@@ -99,7 +99,7 @@ func (s *sets) outdated(now *spec.Spec, current int) map[string]*spec.Service {
 			case was[name] == nil && (is == nil || len(u.What) == 0 && is != sv):
 				was[name] = sv
 			case is != nil && len(u.What) > 0:
-				for _, r := range sv.Resources {
+				for _, r := range withTasks(sv) {
 					if slices.Contains(u.What, r.Address) && !found[r.Address] {
 						found[r.Address] = true
 						was[name] = withResource(was[name], is, r)
@@ -111,15 +111,19 @@ func (s *sets) outdated(now *spec.Spec, current int) map[string]*spec.Service {
 	return was
 }
 
-// withResource returns a service as it is, or as it was made so far, with one
-// resource as it was.
+// withResource returns a service as it is, or as it was made so far, with one resource
+// or task as it was.
 func withResource(made, is *spec.Service, r *spec.Resource) *spec.Service {
 	if made == nil {
 		made = is
 	}
 	copied := *made
-	copied.Resources = slices.DeleteFunc(slices.Clone(made.Resources), func(o *spec.Resource) bool { return o.Address == r.Address })
-	copied.Resources = append(copied.Resources, r)
+	list := &copied.Resources
+	if r.Task != nil {
+		list = &copied.Tasks
+	}
+	*list = slices.DeleteFunc(slices.Clone(*list), func(o *spec.Resource) bool { return o.Address == r.Address })
+	*list = append(*list, r)
 	return &copied
 }
 

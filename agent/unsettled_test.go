@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/engine"
 	"github.com/svcctl/svcctl/spec"
 )
@@ -97,5 +98,60 @@ func TestAServiceThatLeftTheFilesIsNotLostWhereTheAgentDiedBeforeItNotedThat(t *
 			t.Errorf("web: %+v", v)
 		}
 		s.settled()
+	}
+}
+
+func TestARunOfATaskThatARevisionTookAwayIsKnownToTheNextAgent(t *testing.T) {
+	s := newSite(t)
+	s.kinds = func(r *drivers.Registry) {
+		drivers.DefineTask(r, "job", "A task of the test.", func(o drivers.Opening, _ *thingConfig) (drivers.Driver, error) {
+			return s.thing(o.Address), nil
+		})
+	}
+	s.write("web.hcl", "service \"web\" {\n  thing \"t0\" {}\n  job \"long\" {}\n}\n")
+	s.boot()
+	s.untilUp("web/thing.t0")
+	run := engine.Command{ID: "1", Verb: engine.CommandRun, Services: []string{"web"}, Resources: []string{"web/job.long"}, By: "alice"}
+	if err := s.agent.Command(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	s.until("it runs", func(f engine.Fact) bool { return f.Address == "web/job.long" && f.To == string(engine.TaskRunning) })
+	s.settled()
+	s.end()
+	// As a kill leaves it between a revision without the task and the end of its run.
+	store, err := openRevisions(filepath.Join(s.dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := "service \"web\" {\n  thing \"t0\" {}\n}\n"
+	if _, err := store.Put(map[string][]byte{"web.hcl": []byte(next)}, "test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	unsettled := filepath.Join(s.dir, "state", "unsettled.json")
+	if err := os.WriteFile(unsettled, []byte(`{"from":1,"what":["web/job.long"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.write("web.hcl", next)
+	s.boot()
+	tasks := func() string {
+		snap, err := s.agent.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := snap.Service("web"); v != nil && len(v.Tasks) == 1 {
+			return string(v.Tasks[0].State)
+		}
+		return ""
+	}
+	s.untilSeen("the run is known", func() bool { return tasks() == string(engine.TaskRunning) })
+	s.untilUp("web/thing.t0")
+	s.thing("web/job.long").lose()
+	s.untilSeen("the task is gone with its run", func() bool { return tasks() == "" })
+	s.settled()
+	if got := s.calls("web/job.long"); got != "start" {
+		t.Errorf("calls of the run: %s", got)
+	}
+	if got := s.calls("web/thing.t0"); got != "start" {
+		t.Errorf("calls of what stayed: %s", got)
 	}
 }

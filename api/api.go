@@ -24,11 +24,19 @@ type Agent interface {
 	Snapshot(ctx context.Context) (*engine.Snapshot, error)
 	// Notices says what the host can't give this resource.
 	Notices(spec.Address) []string
+	// Measured returns what the checks measured last.
+	Measured(ctx context.Context) (Measured, error)
+	// History returns the newest runs of a task, the newest first.
+	History(ctx context.Context, task spec.Address, limit int) ([]engine.Run, error)
 	// Command is accepted or refused at once, and not waited for. An error that is
 	// neither engine.ErrRefused nor an Err value of this package is about the request.
 	Command(ctx context.Context, c engine.Command) error
 	// Spec says which declaration is in force, and what is wrong with a newer one.
 	Spec(ctx context.Context) (SpecStatus, error)
+	// ShutDown stops every service of this node and keeps them off until Resume or the
+	// next boot. Both are accepted at once and not waited for.
+	ShutDown(ctx context.Context, by string) error
+	Resume(ctx context.Context, by string) error
 	// Apply makes files the new declaration, or explains in the result's findings why not.
 	Apply(ctx context.Context, files map[string][]byte, o ApplyOptions) (ApplyResult, error)
 	// Plan says what the agent would do if files were declared; nil files: what its

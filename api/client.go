@@ -72,6 +72,17 @@ func (c *Client) Command(ctx context.Context, verb engine.CommandVerb, body Comm
 	return c.call(ctx, http.MethodPost, "/v1/command", nil, body, &Accepted{})
 }
 
+// ShutDown asks the agent to stop all services of its node, until Resume or the next
+// boot. An answer without an error is a promise to try.
+func (c *Client) ShutDown(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/node/shutdown", nil, struct{}{}, &Accepted{})
+}
+
+// Resume ends a ShutDown.
+func (c *Client) Resume(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/node/resume", nil, struct{}{}, &Accepted{})
+}
+
 // Apply sends a set of files as the new declaration. Mistakes come as a *Problem
 // with findings.
 func (c *Client) Apply(ctx context.Context, files map[string][]byte, prune bool) (*ApplyResult, error) {

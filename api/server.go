@@ -88,6 +88,12 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/apply", s.acts(maxApplyBody, s.apply))
 	mux.HandleFunc("POST /v1/services/{namespace}/{name}/{verb}", s.acts(maxCommandBody, s.command))
 	mux.HandleFunc("POST /v1/command", s.acts(maxCommandBody, s.commandMany))
+	mux.HandleFunc("GET /v1/tasks", answer(s.tasks))
+	mux.HandleFunc("GET /v1/tasks/history", answer(s.taskHistory))
+	mux.HandleFunc("POST /v1/tasks/run", s.acts(maxCommandBody, s.taskCommand(engine.CommandRun)))
+	mux.HandleFunc("POST /v1/tasks/halt", s.acts(maxCommandBody, s.taskCommand(engine.CommandHalt)))
+	mux.HandleFunc("POST /v1/node/shutdown", s.acts(maxCommandBody, s.node(s.Agent.ShutDown)))
+	mux.HandleFunc("POST /v1/node/resume", s.acts(maxCommandBody, s.node(s.Agent.Resume)))
 	mux.HandleFunc("GET /v1/events", s.stream(s.events))
 	mux.HandleFunc("GET /v1/logs", s.trusted(s.stream(s.logs))) // programs write secrets into their output
 	mux.HandleFunc("GET /health/{namespace}/{service}/{question}", s.health)
@@ -179,17 +185,26 @@ func (s *Server) status(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keep func(*engine.ServiceView) bool
-	if wanted := r.URL.Query()["service"]; len(wanted) > 0 {
-		set := make(map[string]bool, len(wanted))
-		for _, name := range wanted {
-			set[normalName(name)] = true
-		}
-		keep = func(v *engine.ServiceView) bool { return set[v.FullName] }
+	measured, err := s.Agent.Measured(r.Context())
+	if err != nil {
+		return nil, err
 	}
-	doc := Render(snap, declared, s.Agent.Notices, keep)
+	doc := Render(snap, declared, Beside{s.Agent.Notices, measured}, wantedServices(r))
 	doc.Position = position
 	return doc, nil
+}
+
+// wantedServices chooses those that a request names; nil: it names none, and wants all.
+func wantedServices(r *http.Request) func(*engine.ServiceView) bool {
+	wanted := r.URL.Query()["service"]
+	if len(wanted) == 0 {
+		return nil
+	}
+	set := make(map[string]bool, len(wanted))
+	for _, name := range wanted {
+		set[normalName(name)] = true
+	}
+	return func(v *engine.ServiceView) bool { return set[v.FullName] }
 }
 
 // normalName takes the default namespace off a name that spells it out.
@@ -268,6 +283,16 @@ func (s *Server) accept(r *http.Request, body CommandBody) (any, error) {
 		return nil, problemOf(err, http.StatusUnprocessableEntity)
 	}
 	return Accepted{Services: body.Services}, nil
+}
+
+// node answers a wish about this node as a whole.
+func (s *Server) node(wish func(ctx context.Context, by string) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		if err := wish(r.Context(), peerOf(r.Context()).name()); err != nil {
+			return nil, err
+		}
+		return Accepted{Services: []string{}}, nil
+	}
 }
 
 // FilesBody carries a set of files: paths below the set's root, and their content.

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/svcctl/svcctl/engine"
+	"github.com/svcctl/svcctl/spec"
 )
 
 // helperSocket is set where this test binary runs as another user's client.
@@ -47,6 +48,10 @@ func askAsGuest(socket string) int {
 	fmt.Printf("apply: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
 	_, err = c.Logs(ctx, "orders/app.main", 10, false)
 	fmt.Printf("logs: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
+	err = c.RunTasks(ctx, TasksBody{Addresses: []spec.Address{"orders/task.report"}})
+	fmt.Printf("run: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
+	err = c.HaltTasks(ctx, TasksBody{Addresses: []spec.Address{"orders/task.report"}})
+	fmt.Printf("halt: forbidden=%v\n", IsProblem(err, http.StatusForbidden))
 	return 0
 }
 
@@ -90,7 +95,7 @@ func TestAnotherUserMayOnlyRead(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"status: 2 services, <nil>", "stop: forbidden=true", "may read the state only", "apply: forbidden=true", "logs: forbidden=true"} {
+	for _, want := range []string{"status: 2 services, <nil>", "stop: forbidden=true", "may read the state only", "apply: forbidden=true", "logs: forbidden=true", "run: forbidden=true", "halt: forbidden=true"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("missing %q in:\n%s", want, out)
 		}

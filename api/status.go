@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/engine"
 	"github.com/svcctl/svcctl/spec"
 )
@@ -63,6 +64,7 @@ type InstanceStatus struct {
 	Role      string               `json:"role"` // active, standby or none
 	Why       string               `json:"why"`
 	Resources []ResourceStatus     `json:"resources"`
+	Tasks     []TaskStatus         `json:"tasks"`
 }
 
 // ResourceStatus is one resource of an instance.
@@ -94,11 +96,30 @@ type CheckStatus struct {
 	State engine.CheckState `json:"state"`
 	Since time.Time         `json:"since,omitzero"`
 	Error string            `json:"error,omitempty"`
+
+	Values []CheckValue `json:"values,omitempty"` // what it measured last
+}
+
+// CheckValue is one value that a check measured.
+type CheckValue struct {
+	Label   string  `json:"label"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit,omitempty"` // seconds, bytes, percent; "" for a number
+	Counter bool    `json:"counter,omitempty"`
+}
+
+// Measured is what the checks of resources measured, by the check's name.
+type Measured map[spec.Address]map[string][]drivers.Perf
+
+// Beside is what a snapshot does not hold. Each may be nil.
+type Beside struct {
+	Notices  func(spec.Address) []string
+	Measured Measured
 }
 
 // Render turns a snapshot into the document. keep chooses services by view; nil
-// keeps all. notices may be nil.
-func Render(snap *engine.Snapshot, s SpecStatus, notices func(spec.Address) []string, keep func(*engine.ServiceView) bool) *Status {
+// keeps all.
+func Render(snap *engine.Snapshot, s SpecStatus, beside Beside, keep func(*engine.ServiceView) bool) *Status {
 	name := s.Cluster
 	if name == "" {
 		name = snap.Node
@@ -113,19 +134,20 @@ func Render(snap *engine.Snapshot, s SpecStatus, notices func(spec.Address) []st
 	}
 	for _, v := range snap.Services {
 		if keep == nil || keep(v) {
-			out.Services = append(out.Services, renderService(snap.Node, v, notices))
+			out.Services = append(out.Services, renderService(snap.Node, v, &beside))
 		}
 	}
 	return out
 }
 
-func renderService(node string, v *engine.ServiceView, notices func(spec.Address) []string) ServiceStatus {
+func renderService(node string, v *engine.ServiceView, beside *Beside) ServiceStatus {
 	s := ServiceStatus{
 		Name: v.Name, Namespace: v.Namespace, Topology: v.Topology, State: v.State, Available: v.Available,
 		Frozen: v.Frozen != nil, Freeze: v.Frozen, Undeclared: v.Undeclared,
 		Epoch: v.Epoch, Level: v.Level, Why: v.Why, GivenUp: v.GivenUp, Requires: v.Requires,
 	}
-	i := InstanceStatus{Node: node, State: v.State, Role: "none", Why: v.Why, Resources: make([]ResourceStatus, 0, len(v.Resources))}
+	i := InstanceStatus{Node: node, State: v.State, Role: "none", Why: v.Why, Resources: make([]ResourceStatus, 0, len(v.Resources)),
+		Tasks: make([]TaskStatus, 0, len(v.Tasks))}
 	switch {
 	case v.Active:
 		s.Node, i.Role = node, "active"
@@ -133,23 +155,33 @@ func renderService(node string, v *engine.ServiceView, notices func(spec.Address
 		i.Role = "standby"
 	}
 	for k := range v.Resources {
-		i.Resources = append(i.Resources, renderResource(&v.Resources[k], notices))
+		i.Resources = append(i.Resources, renderResource(&v.Resources[k], beside))
+	}
+	for k := range v.Tasks {
+		i.Tasks = append(i.Tasks, renderTask(&v.Tasks[k], beside))
 	}
 	s.Instances = []InstanceStatus{i}
 	return s
 }
 
-func renderResource(v *engine.ResourceView, notices func(spec.Address) []string) ResourceStatus {
+func renderResource(v *engine.ResourceView, beside *Beside) ResourceStatus {
 	r := ResourceStatus{
 		Address: v.Address, Kind: v.Kind, State: v.State, Since: v.Since, Restarts: v.Restarts, Error: v.Error,
 		Why: v.Why, Detail: v.Detail, PID: v.PID, GivenUp: v.GivenUp, Level: v.Level, Optional: v.Optional, Standby: v.Standby,
 		Disabled: v.Disabled, Tags: v.Tags, After: v.After, Checks: make([]CheckStatus, 0, len(v.Checks)),
 	}
-	if notices != nil {
-		r.Notices = notices(v.Address)
+	if beside.Notices != nil {
+		r.Notices = beside.Notices(v.Address)
 	}
 	for _, c := range v.Checks {
-		r.Checks = append(r.Checks, CheckStatus{Name: c.Name, Kind: c.Kind, State: c.State, Since: c.Since, Error: c.Error})
+		s := CheckStatus{Name: c.Name, Kind: c.Kind, State: c.State, Since: c.Since, Error: c.Error}
+		for _, p := range beside.Measured[v.Address][c.Name] {
+			if c.State == engine.CheckUnknown { // it does not run: what it measured is not so any more
+				break
+			}
+			s.Values = append(s.Values, CheckValue{Label: p.Label, Value: p.Value, Unit: p.Unit, Counter: p.Counter})
+		}
+		r.Checks = append(r.Checks, s)
 	}
 	return r
 }

@@ -26,6 +26,8 @@ type scripted struct {
 	applied  map[string][]byte
 	lines    []string
 	logError error
+	measured Measured
+	runs     map[spec.Address][]engine.Run
 }
 
 func (a *scripted) Snapshot(context.Context) (*engine.Snapshot, error) {
@@ -44,11 +46,25 @@ func (a *scripted) Notices(at spec.Address) []string {
 	return nil
 }
 
+func (a *scripted) Measured(context.Context) (Measured, error) { return a.measured, nil }
+
+func (a *scripted) History(_ context.Context, task spec.Address, limit int) ([]engine.Run, error) {
+	return a.runs[task][:min(limit, len(a.runs[task]))], nil
+}
+
 func (a *scripted) Command(_ context.Context, c engine.Command) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.commands = append(a.commands, c)
 	return a.refusal
+}
+
+func (a *scripted) ShutDown(ctx context.Context, by string) error {
+	return a.Command(ctx, engine.Command{Verb: "shutdown", By: by})
+}
+
+func (a *scripted) Resume(ctx context.Context, by string) error {
+	return a.Command(ctx, engine.Command{Verb: "resume", By: by})
 }
 
 func (a *scripted) Spec(context.Context) (SpecStatus, error) { return a.spec, nil }

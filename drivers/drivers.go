@@ -118,6 +118,14 @@ type Opening struct {
 	Reveal func(text string) (string, error)
 }
 
+// Plain is text with the values of its secrets in it, where there are any.
+func (o Opening) Plain(text string) (string, error) {
+	if o.Reveal == nil {
+		return text, nil
+	}
+	return o.Reveal(text)
+}
+
 // Kind is an entry of the registry.
 type Kind struct {
 	Schema *spec.Schema
@@ -140,6 +148,9 @@ var reserved = []string{
 
 // reservedForChecks are the arguments that every check takes.
 var reservedForChecks = []string{"every", "timeout", "fall", "rise", "on_fall"}
+
+// reservedForTasks are the arguments that every task takes.
+var reservedForTasks = []string{"schedule", "timezone", "spread", "timeout", "missed"}
 
 // Option changes a kind's schema beyond what its struct says.
 type Option func(*spec.Schema)
@@ -185,6 +196,9 @@ func define[C any](kinds map[string]*Kind, kind, doc string, taken []string, ope
 	}
 	if _, twice := kinds[kind]; twice || slices.Contains(reserved, kind) {
 		panic(fmt.Sprintf("internal error: kind %q is taken", kind))
+	}
+	if s.Task {
+		taken = slices.Concat(taken, reservedForTasks)
 	}
 	for _, f := range s.Fields {
 		if slices.Contains(taken, f.Name) {

@@ -17,7 +17,7 @@ import (
 
 // A whole kind, as CONTRIBUTING.md tells it: a file that says that the service is here.
 
-// flagConfig is its schema: decoding, diagnostics, explain and docs/kinds.md read the tags.
+// flagConfig is its schema: decoding, diagnostics, explain and docs/kinds read the tags.
 type flagConfig struct {
 	Path string `hcl:"path" export:"true" doc:"The file, an absolute path."`
 	Text string `hcl:"text" default:"here" reload:"live" doc:"What it says."`

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -77,6 +78,12 @@ func (e *Engine) checked(s *service, r *resource, c *check, ev Done) {
 			c.err = reason
 			s.view = nil
 		}
+	}
+	if errors.Is(ev.Err, ErrNoVerdict) {
+		if e.scheduledLater(s, c) {
+			e.touch(s)
+		}
+		return
 	}
 	switch {
 	case c.state == CheckUp && passed, c.state == CheckDown && !passed:

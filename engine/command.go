@@ -52,12 +52,19 @@ func (e *Engine) checkCommand(c Command) error {
 			if d := e.denied(s); d != "" && c.Verb != CommandStop {
 				return refuse("cannot %s %s here: %s", c.Verb, name, d)
 			}
+			if partial && len(s.selected(c)) == 0 && len(s.selectedTasks(c)) > 0 {
+				return fmt.Errorf("cannot %s %s of %s: a task is run and halted, not started and stopped", c.Verb, c.part(), name)
+			}
 			if partial && len(s.selected(c)) == 0 {
 				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, c.part())
 			}
 		case CommandFreeze, CommandThaw, CommandClear:
 			if partial {
 				return fmt.Errorf("cannot %s single resources: a service is frozen, thawed and cleared as a whole", c.Verb)
+			}
+		case CommandRun, CommandHalt:
+			if err := e.checkTaskCommand(s, c); err != nil {
+				return err
 			}
 		case CommandPurge:
 			if !s.undeclared {
@@ -76,6 +83,9 @@ func (e *Engine) checkCommand(c Command) error {
 func (e *Engine) obey(s *service, c Command) {
 	message := string(c.Verb)
 	selected := s.selected(c)
+	if c.Verb == CommandRun || c.Verb == CommandHalt {
+		selected = s.selectedTasks(c)
+	}
 	for _, r := range selected {
 		message += " " + r.spec.Address.Local()
 	}
@@ -102,6 +112,14 @@ func (e *Engine) obey(s *service, c Command) {
 		e.clearStuck(s, nil)
 	case CommandPurge:
 		s.purging = true
+	case CommandRun:
+		e.runTasks(selected, c)
+		e.touch(s)
+		return
+	case CommandHalt:
+		e.haltTasks(s, selected, c)
+		e.touch(s)
+		return
 	default:
 		panic("internal error: no such command: " + string(c.Verb))
 	}
@@ -117,17 +135,19 @@ func (e *Engine) obey(s *service, c Command) {
 // selected returns the resources that a command names, in start order.
 func (s *service) selected(c Command) (out []*resource) {
 	for _, r := range s.order {
-		local := r.spec.Address.Local()
-		base, _, _ := strings.Cut(local, "[")
-		named := slices.ContainsFunc(c.Resources, func(n string) bool {
-			return n == local || n == base || n == string(r.spec.Address)
-		})
-		tagged := slices.ContainsFunc(c.Tags, func(t string) bool { return slices.Contains(r.policy().Tags, t) })
-		if named || tagged {
+		if r.task == nil && c.names(r) {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+func (c Command) names(r *resource) bool {
+	local := r.spec.Address.Local()
+	base, _, _ := strings.Cut(local, "[")
+	return slices.ContainsFunc(c.Resources, func(n string) bool {
+		return n == local || n == base || n == string(r.spec.Address)
+	}) || slices.ContainsFunc(c.Tags, func(t string) bool { return slices.Contains(r.policy().Tags, t) })
 }
 
 func (s *service) start(selected []*resource, by string) {
@@ -181,7 +201,7 @@ func (s *service) restart(selected []*resource, by string) {
 		targets = s.order
 	}
 	for _, r := range targets {
-		if r.state != Down && r.state != Unknown {
+		if r.state != Down && r.state != Unknown && r.task == nil {
 			r.bounce = true
 		}
 	}

@@ -59,7 +59,11 @@ func (e *Engine) pass(s *service) (changed bool) {
 	for _, r := range s.order {
 		before := r.state
 		hadCall := r.call != nil
-		e.decideResource(s, r)
+		if r.task != nil {
+			e.decideTask(s, r)
+		} else {
+			e.decideResource(s, r)
+		}
 		changed = changed || r.state != before || (r.call != nil) != hadCall
 	}
 	return changed
@@ -69,11 +73,15 @@ func (e *Engine) pass(s *service) (changed bool) {
 func (e *Engine) goals(s *service) (changed bool) {
 	s.leaving = nil
 	for _, r := range s.order {
-		if r.next == nil { // what came in its place must not start beside it
+		if r.next == nil && r.task == nil { // what came in its place must not start beside it
 			s.leaving = r
 		}
 		want := r.want
-		r.want, r.wantWhy = e.goal(s, r)
+		if r.task != nil {
+			r.want, r.wantWhy = e.runGoal(s, r)
+		} else {
+			r.want, r.wantWhy = e.goal(s, r)
+		}
 		changed = changed || r.want != want
 	}
 	return changed
@@ -92,7 +100,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		return
 	}
 	if r.call != nil {
-		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.held() == nil {
 			r.call.cancelled = true
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}
@@ -102,8 +110,8 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		}
 		return
 	}
-	if s.intent.Frozen != nil {
-		r.why = frozenWhy(s.intent.Frozen)
+	if f := s.held(); f != nil {
+		r.why = frozenWhy(f)
 		if r.state != Down && r.state != Unknown && !e.now.Before(r.probeAt) && r.policy().Monitor {
 			e.look(s, r)
 		}
@@ -156,6 +164,10 @@ func (e *Engine) decideUnknown(s *service, r *resource) {
 			return
 		}
 	}
+	e.askUnknown(s, r)
+}
+
+func (e *Engine) askUnknown(s *service, r *resource) {
 	r.why = "not yet probed"
 	if r.err != "" {
 		r.why = "asked again after " + probeRetry.String()
@@ -260,6 +272,15 @@ func (s *service) stopWhy() string {
 		return "stopped by " + s.intent.By
 	}
 	return `waits to be started by hand (orchestrate = "manual")`
+}
+
+// held is the freeze that keeps svcctl's hands off a service. One that is barred has
+// none: its host goes down, or its right to run ends, and nobody's wish outlives that.
+func (s *service) held() *Freeze {
+	if s.barred {
+		return nil
+	}
+	return s.intent.Frozen
 }
 
 func frozenWhy(f *Freeze) string {

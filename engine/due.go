@@ -58,6 +58,9 @@ func (e *Engine) schedule(s *service) {
 		at(f.Until)
 	}
 	for _, r := range s.order {
+		if r.task != nil {
+			e.taskMoments(r, at)
+		}
 		switch r.state {
 		case Failed:
 			at(r.retryAt)
@@ -69,7 +72,7 @@ func (e *Engine) schedule(s *service) {
 		default:
 			panic("internal error: no such state: " + string(r.state))
 		}
-		if r.probe == nil && (r.policy().Monitor || r.state == Unknown || r.state == Stuck) {
+		if r.probe == nil && (r.policy().Monitor || r.task != nil || r.state == Unknown || r.state == Stuck) {
 			at(r.probeAt)
 		}
 		for _, c := range r.checks {

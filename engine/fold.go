@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/svcctl/svcctl/spec"
@@ -47,7 +48,7 @@ type census struct {
 func (e *Engine) foldState(s *service) InstanceState {
 	var n census
 	for _, r := range s.order {
-		if !r.policy().Disabled || !r.off() {
+		if r.task == nil && (!r.policy().Disabled || !r.off()) {
 			n.count(r)
 		}
 	}
@@ -120,7 +121,7 @@ func (n *census) count(r *resource) {
 // foldOptional is for a service that has only optional resources, or none.
 func (e *Engine) foldOptional(s *service) InstanceState {
 	for _, r := range s.order {
-		if r.state == Up {
+		if r.state == Up && r.task == nil {
 			return InstanceUp
 		}
 	}
@@ -139,7 +140,7 @@ func (e *Engine) available(s *service) bool {
 	some := false
 	for _, r := range s.order {
 		p := r.policy()
-		if p.Disabled && r.state != Up {
+		if p.Disabled && r.state != Up || r.task != nil {
 			continue
 		}
 		some = some || r.state == Up
@@ -153,8 +154,8 @@ func (e *Engine) available(s *service) bool {
 // whyNot is the first reason that keeps the service from being up.
 func (e *Engine) whyNot(s *service, state InstanceState) string {
 	frozen := ""
-	if s.intent.Frozen != nil {
-		frozen = frozenWhy(s.intent.Frozen)
+	if f := s.held(); f != nil {
+		frozen = frozenWhy(f)
 	}
 	if state == InstanceUp {
 		return frozen
@@ -168,7 +169,7 @@ func (e *Engine) whyNot(s *service, state InstanceState) string {
 		return s.intent.GivenUp
 	}
 	for _, r := range s.order { // root causes: failures before those who wait for them
-		if (r.state == Stuck || r.state == Failed) && !r.policy().Optional {
+		if (r.state == Stuck || r.state == Failed) && !r.policy().Optional && r.task == nil {
 			return r.spec.Address.Local() + ": " + joinWhy(r.err, r.why)
 		}
 	}
@@ -179,7 +180,7 @@ func (e *Engine) whyNot(s *service, state InstanceState) string {
 		return s.stopWhy()
 	}
 	for _, r := range s.order {
-		if r.policy().Optional || r.policy().Disabled && r.off() || r.state == Up {
+		if r.policy().Optional || r.policy().Disabled && r.off() || r.state == Up || r.task != nil {
 			continue
 		}
 		if why := joinWhy(r.err, r.why); why != "" {
@@ -238,6 +239,10 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 		Requires: s.spec.Requires, Resources: make([]ResourceView, 0, len(s.order)),
 	}
 	for _, r := range s.order {
+		if r.task != nil {
+			v.Tasks = append(v.Tasks, e.viewTask(s, r))
+			continue
+		}
 		p := r.policy()
 		rv := ResourceView{
 			Address: r.spec.Address, Kind: r.spec.Kind, State: r.state, Since: r.since, Restarts: r.restarts,
@@ -253,6 +258,7 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 		}
 		v.Resources = append(v.Resources, rv)
 	}
+	slices.SortFunc(v.Tasks, func(a, b TaskView) int { return strings.Compare(string(a.Address), string(b.Address)) })
 	return v
 }
 

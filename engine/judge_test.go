@@ -28,6 +28,8 @@ type judge struct {
 	purged  map[string]bool          // to be stopped and forgotten
 	wasUp   map[string]bool          // which services were up before the step
 	last    uint64                   // the op asked for last
+	tasks   map[spec.Address]*judgedTask
+	wasOff  spec.Address // what the event of this step is about, if it was off before
 	steps   int
 	calls   int // starts, stops, updates and kills
 }
@@ -36,11 +38,11 @@ func newJudge(w *world) *judge {
 	return &judge{w: w, state: map[spec.Address]State{}, service: map[string]InstanceState{}, open: map[uint64]Do{},
 		calling: map[spec.Address]Do{}, applied: map[spec.Address]*spec.Resource{}, started: map[spec.Address][]spec.Address{},
 		remains: map[spec.Address]bool{}, bounce: map[spec.Address]bool{}, permit: map[string]Permission{}, intent: map[string]Intent{},
-		known: map[string]*spec.Service{}, purged: map[string]bool{}, spec: w.spec}
+		known: map[string]*spec.Service{}, tasks: map[spec.Address]*judgedTask{}, purged: map[string]bool{}, spec: w.spec}
 }
 
 func (j *judge) before(ev Event) {
-	j.was = j.spec
+	j.was, j.wasOff = j.spec, ""
 	j.wasUp = map[string]bool{}
 	for n, s := range j.service {
 		j.wasUp[n] = s == InstanceUp
@@ -53,8 +55,9 @@ func (j *judge) before(ev Event) {
 		for n := range j.known {
 			j.purged[n] = ev.Spec.Services[n] == nil && (j.purged[n] || ev.Prune)
 		}
+		j.reloadTasks()
 		for _, s := range ev.Spec.Services {
-			for _, r := range s.Resources {
+			for _, r := range slices.Concat(s.Resources, s.Tasks) {
 				// While a change is still to be made, it runs as it was started.
 				if was := j.applied[r.Address]; was == nil || was.Digest == r.Digest {
 					j.unlink(r)
@@ -64,11 +67,15 @@ func (j *judge) before(ev Event) {
 	case Permission:
 		j.permit[ev.Service] = ev
 	case Observed:
+		j.wasOff = j.ifOff(ev.Address)
 		if _, busy := j.calling[ev.Address]; !busy {
 			j.remains[ev.Address] = ev.Status.Seen != SeenDown
 		}
 	case Command:
 		for a := range j.state {
+			if j.tasks[a] != nil {
+				continue
+			}
 			if ev.Verb == CommandRestart && a.Service() == ev.Services[0] {
 				j.bounce[a] = true
 			}
@@ -95,6 +102,7 @@ func (j *judge) done(ev Done) {
 	a := d.Resource.Address
 	switch d.Verb {
 	case VerbProbe:
+		j.wasOff = j.ifOff(a)
 		if _, busy := j.calling[a]; !busy && ev.Err == nil {
 			j.remains[a] = ev.Status.Seen != SeenDown
 		}
@@ -120,7 +128,7 @@ func (j *judge) done(ev Done) {
 
 func (j *judge) declared(a spec.Address) *spec.Resource {
 	if s := j.known[a.Service()]; s != nil && !j.purged[a.Service()] {
-		for _, r := range s.Resources {
+		for _, r := range slices.Concat(s.Resources, s.Tasks) {
 			if r.Address == a {
 				return r
 			}
@@ -134,6 +142,7 @@ func (j *judge) after(ev Event, actions []Action) {
 		j.w.fail("a storm: %d actions in one step, more than %d", len(actions), limit)
 	}
 	first := j.last
+	j.taskActions(actions)
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Record:
@@ -157,6 +166,7 @@ func (j *judge) after(ev Event, actions []Action) {
 		}
 	}
 	j.stand()
+	j.tasksAfter()
 	if j.steps++; j.steps%16 == 0 {
 		j.views()
 	}
@@ -173,6 +183,9 @@ func (j *judge) fact(f Fact) {
 		}
 		j.state[f.Address] = State(f.To)
 		seenMoves[move{State(f.From), State(f.To)}]++
+		if State(f.To) == Up && (State(f.From) == Down || State(f.From) == Failed && j.wasOff == f.Address) {
+			j.nothingOn(f.Address) // an edit may have turned round what was off
+		}
 		if State(f.To) == Up && State(f.From) != Starting && j.started[f.Address] == nil {
 			if r := j.declared(f.Address); r != nil {
 				j.started[f.Address] = []spec.Address{}
@@ -200,7 +213,7 @@ func (j *judge) fact(f Fact) {
 		if f.Message == "purge" {
 			j.purged[f.Service] = true
 		}
-	case FactCheck, FactReload, FactNotice:
+	case FactCheck, FactReload, FactNotice, FactTask:
 	}
 }
 
@@ -233,16 +246,22 @@ func (j *judge) call(ev Event, d Do) {
 	if d.Verb == VerbProbe || d.Verb == VerbCheck {
 		return
 	}
-	j.calls++
+	if d.Resource.Task == nil {
+		j.calls++
+	}
 	if other, busy := j.calling[a]; busy {
 		j.w.fail("%s of %s overlaps its %s", d.Verb, a, other.Verb)
 	}
 	j.calling[a] = d
-	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) {
+	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) && !j.permit[a.Service()].Off {
 		j.w.fail("%s of %s, which is frozen", d.Verb, a)
 	}
 	switch d.Verb {
 	case VerbStart:
+		if d.Resource.Task != nil {
+			j.begins(d)
+			return
+		}
 		j.starts(d)
 	case VerbStop:
 		j.stops(d)
@@ -357,6 +376,13 @@ func (j *judge) off(a spec.Address) bool {
 	return !busy && (j.state[a] == "" || j.state[a] == Down || (j.state[a] == Failed || j.state[a] == Unknown) && !j.remains[a])
 }
 
+func (j *judge) ifOff(a spec.Address) spec.Address {
+	if j.off(a) {
+		return a
+	}
+	return ""
+}
+
 // wanted: by files, operators and permission; not asking for what it is after.
 func (j *judge) wanted(r *spec.Resource, permitted bool) bool {
 	s, i := j.known[r.Service], j.intent[r.Service]
@@ -424,71 +450,6 @@ func (j *judge) views() {
 		}
 	}
 	j.w.e.Snapshot(j.w.now)
-}
-
-// rest holds, long after all trouble ended, what is up against what is wanted.
-func (j *judge) rest() {
-	for op, d := range j.calling {
-		j.w.fail("%s of %s is still open", d.Verb, op)
-	}
-	for _, name := range slices.Sorted(maps.Keys(j.known)) {
-		s := j.known[name]
-		if j.purged[name] {
-			j.w.fail("%s is not purged: %s", name, j.why(spec.Address(name+"/")))
-		}
-		for _, r := range s.Resources {
-			st := j.state[r.Address]
-			switch {
-			case !j.wanted(r, true) && st == Unknown && r.Disabled:
-			case !j.wanted(r, true) && st != Down && st != "":
-				j.w.fail("%s is %s, though nobody wants it: %s", r.Address, st, j.why(r.Address))
-			case j.mustBeUp(r) && st != Up:
-				j.w.fail("%s is %q, though it is wanted: %s", r.Address, st, j.why(r.Address))
-			}
-		}
-	}
-}
-
-func (j *judge) why(a spec.Address) string {
-	v := j.w.e.Snapshot(j.w.now).Service(a.Service())
-	if v == nil {
-		return "unknown"
-	}
-	for _, r := range v.Resources {
-		if r.Address == a {
-			return v.Why + " / " + joinWhy(r.Error, r.Why)
-		}
-	}
-	return v.Why
-}
-
-func (j *judge) mustBeUp(r *spec.Resource) bool {
-	if !j.wanted(r, true) {
-		return false
-	}
-	for _, b := range r.After {
-		if o := j.declared(b); o != nil && !o.Optional && !j.mustBeUp(o) {
-			return false
-		}
-	}
-	for _, name := range j.known[r.Service].Requires {
-		if j.known[name] == nil || !j.complete(name) {
-			return false
-		}
-	}
-	return true
-}
-
-func (j *judge) complete(name string) bool {
-	some := false
-	for _, r := range j.known[name].Resources {
-		up := j.mustBeUp(r)
-		some = some || up
-		if !up && !r.Optional && !r.Disabled {
-			return false
-		}
-	}
-	return some
 }
 
 type move struct{ from, to State }

@@ -46,8 +46,10 @@ func Rehearse(e *Engine, now time.Time, events ...Event) (waves []Wave) {
 			answer := Done{Op: d.Op}
 			switch d.Verb {
 			case VerbStart, VerbStop, VerbUpdate, VerbKill:
-				wave = append(wave, Move{Verb: d.Verb, Address: d.Resource.Address})
-				ticks = 0
+				if d.Resource.Task == nil || d.Verb != VerbStart { // a run is no part of a plan, but its end may be
+					wave = append(wave, Move{Verb: d.Verb, Address: d.Resource.Address})
+					ticks = 0
+				}
 			case VerbReady: // a part of the start
 			case VerbProbe:
 				answer.Status.Seen = c.likely(d.Resource.Address)
@@ -120,6 +122,7 @@ func (e *Engine) clone() (*Engine, []Do) {
 	c := New(e.cfg)
 	c.intents = maps.Clone(e.intents)
 	c.now = e.now
+	c.rehearsal = true
 	for name, s := range e.services {
 		n := *s
 		n.byAddress = make(map[spec.Address]*resource, len(s.byAddress))
@@ -128,6 +131,11 @@ func (e *Engine) clone() (*Engine, []Do) {
 		for a, r := range s.byAddress {
 			nr := *r
 			nr.call, nr.probe = nil, nil
+			if r.task != nil {
+				t := *r.task
+				t.run, t.waiting = clonedRun(t.run), clonedRun(t.waiting)
+				nr.task = &t
+			}
 			nr.attempts = slices.Clone(r.attempts)
 			nr.checks = make([]*check, len(r.checks))
 			for i, old := range r.checks {

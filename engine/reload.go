@@ -73,6 +73,10 @@ func (e *Engine) add(next *spec.Service, first bool) {
 	for _, n := range next.Resources {
 		s.byAddress[n.Address] = e.newResource(n, !first)
 	}
+	for _, n := range next.Tasks {
+		s.byAddress[n.Address] = e.newTask(s, n, !first)
+	}
+	e.forgetMemories(s)
 	e.services[s.name] = s
 	s.relink()
 	e.touch(s)
@@ -110,6 +114,14 @@ func (e *Engine) change(s *service, next *spec.Service) {
 		r.next = n
 		r.adoptChecks(n)
 	}
+	for _, n := range next.Tasks {
+		declared[n.Address] = true
+		if r := s.byAddress[n.Address]; r != nil {
+			e.changeTask(r, n)
+		} else {
+			s.byAddress[n.Address] = e.newTask(s, n, true)
+		}
+	}
 	for a, r := range s.byAddress {
 		if !declared[a] {
 			r.next = nil
@@ -134,6 +146,9 @@ func (e *Engine) forgetGone(s *service) {
 				e.remember(s)
 			}
 			e.dropCalls(r)
+			if r.task != nil {
+				e.forgetTask(s, r)
+			}
 			s.nothingOn(r)
 			e.out = append(e.out, Forget{Resource: r.spec})
 			dropped = true

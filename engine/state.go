@@ -22,13 +22,16 @@ type Engine struct {
 	services map[string]*service
 	list     []*service // of services, by name
 	intents  map[string]Intent
-	requirer map[string][]string // who requires the key
+	requirer map[string][]string                    // who requires the key
+	memories map[string]map[spec.Address]TaskMemory // of tasks not declared yet, by service
 	ops      map[uint64]*call
 	lastOp   uint64
 	due      dueHeap
 	dirty    map[string]*service
 	out      []Action
 	now      time.Time // of the step that runs
+
+	rehearsal bool // no run begins, for time stands still in a plan
 }
 
 // call is a Do that was not answered yet.
@@ -111,6 +114,7 @@ type resource struct {
 	retryAt  time.Time
 	usedUp   bool
 	checks   []*check
+	task     *task // of what is among the service's Tasks, else nil
 }
 
 type check struct {
@@ -142,6 +146,7 @@ func New(cfg Config) *Engine {
 		services: make(map[string]*service),
 		intents:  make(map[string]Intent),
 		requirer: make(map[string][]string),
+		memories: make(map[string]map[spec.Address]TaskMemory),
 		ops:      make(map[uint64]*call),
 		dirty:    make(map[string]*service),
 	}
@@ -213,8 +218,12 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 	r.begun = false
 	r.adopted = r.adopted && to == Up && r.state == Unknown
 	r.state, r.since, r.untried = to, e.now, false
-	e.record(fact)
 	e.touch(s)
+	if r.task == nil {
+		e.record(fact)
+	} else if to != Down {
+		e.tell(s, r, message)
+	}
 }
 
 func (e *Engine) record(f Fact) { e.out = append(e.out, Record{Fact: f}) }
@@ -249,6 +258,9 @@ func (s *service) relink() {
 	rank := make(map[spec.Address]int, len(s.byAddress))
 	for i, r := range s.spec.Resources {
 		rank[r.Address] = i
+	}
+	for i, r := range s.spec.Tasks {
+		rank[r.Address] = len(s.spec.Resources) + i
 	}
 	s.order = s.order[:0]
 	for _, r := range s.byAddress {

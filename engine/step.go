@@ -18,6 +18,7 @@ func (e *Engine) Step(now time.Time, ev Event) []Action {
 		if e.intents == nil {
 			e.intents = make(map[string]Intent)
 		}
+		e.restoreTasks(ev.Tasks)
 	case Reload:
 		e.reload(ev)
 	case Permission:
@@ -104,6 +105,11 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 		r.detail = st.Detail
 		s.view = nil
 	}
+	if r.task != nil {
+		e.seeRun(s, r, st)
+		e.touch(s)
+		return
+	}
 	switch st.Seen {
 	case SeenUp:
 		r.pid = st.PID
@@ -136,11 +142,20 @@ func (e *Engine) foundUp(s *service, r *resource) {
 	if r.state == Unknown && !r.fresh && !r.policy().Standby {
 		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
 	}
+	wasOff := r.off() && r.state != Unknown
 	for _, a := range slices.Concat(r.spec.After, r.policy().After) {
-		// After edits that turned the graph round, what is found may already carry r.
-		if d := s.byAddress[a]; !slices.Contains(r.on, a) && (d == nil || !s.carries(r, d)) {
-			r.on = append(slices.Clip(r.on), a)
+		if slices.Contains(r.on, a) {
+			continue
 		}
+		// After edits that turned the graph round, r may carry what it is after now; but
+		// not if it was off since: what was started on it went on without it.
+		if d := s.byAddress[a]; d != nil && s.carries(r, d) {
+			if !wasOff {
+				continue
+			}
+			s.nothingOn(r)
+		}
+		r.on = append(slices.Clip(r.on), a)
 	}
 	r.adopted = r.state == Unknown
 	e.enter(s, r, Up, "found up")
@@ -311,6 +326,9 @@ const (
 
 func (e *Engine) started(s *service, r *resource, ev Done, cancelled bool) {
 	switch {
+	case r.task != nil:
+		e.runStarted(s, r, ev)
+		return
 	case cancelled:
 		e.enter(s, r, Failed, "its start was cancelled")
 		r.clean, r.err, r.retryAt = false, "", e.now
@@ -368,6 +386,10 @@ func (e *Engine) stopped(s *service, r *resource, ev Done) {
 	r.reprobe = r.probe != nil
 	if ev.Err != nil {
 		e.enter(s, r, Stuck, ev.Err.Error())
+		return
+	}
+	if r.task != nil {
+		e.finish(s, r)
 		return
 	}
 	e.enter(s, r, Down, "")

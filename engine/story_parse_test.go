@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/svcctl/svcctl/internal/cron"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -40,9 +41,34 @@ func parseService(t *testing.T, args, more []string) *spec.Service {
 		}
 	}
 	for _, line := range more {
-		s.Resources = append(s.Resources, parseResource(t, s.FullName, line))
+		if r := parseResource(t, s.FullName, line); r.Kind == "task" {
+			s.Tasks = append(s.Tasks, r)
+		} else {
+			s.Resources = append(s.Resources, r)
+		}
 	}
 	return s
+}
+
+// parseTask reads what only a task takes: schedule=*/5_*_*_*_* spread=10m timeout=1h missed=run.
+func parseTask(t *testing.T, p *spec.Task, key, value string) bool {
+	switch key {
+	case "schedule":
+		schedule, err := cron.Parse(strings.ReplaceAll(value, "_", " "), time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Schedule, p.Text = schedule, strings.ReplaceAll(value, "_", " ")
+	case "spread":
+		p.Spread = duration(t, value)
+	case "timeout":
+		p.Timeout = duration(t, value)
+	case "missed":
+		p.Missed = spec.Missed(value)
+	default:
+		return false
+	}
+	return true
 }
 
 // parseResource reads "kind.name after=a,b v=1 live=1 restart=N/within/backoff check=name/every/fall/rise/on_fall ready start=5s stop=5s optional …".
@@ -52,6 +78,9 @@ func parseResource(t *testing.T, service, line string) *spec.Resource {
 	r := &spec.Resource{Address: spec.Address(service + "/" + words[0]), Service: service, Kind: kind, Name: name,
 		Schema: storyKinds[kind], Monitor: true, OnStuck: "kill", Restart: spec.DefaultRestart,
 		Timeouts: spec.Timeouts{Start: time.Minute, Stop: 30 * time.Second}, Range: hcl.Range{}}
+	if kind == "task" {
+		r.Task, r.Monitor = &spec.Task{Missed: spec.MissedSkip}, false
+	}
 	config, fixed := "", ""
 	for _, w := range words[1:] {
 		key, value, _ := strings.Cut(w, "=")
@@ -94,7 +123,9 @@ func parseResource(t *testing.T, service, line string) *spec.Resource {
 		case "tag":
 			r.Tags = append(r.Tags, value)
 		default:
-			t.Fatalf("no such argument %s", w)
+			if r.Task == nil || !parseTask(t, r.Task, key, value) {
+				t.Fatalf("no such argument %s", w)
+			}
 		}
 	}
 	r.Config, r.Digest, r.Fixed = config, spec.Digest(config), spec.Digest(fixed)
@@ -108,6 +139,8 @@ func parseStatus(t *testing.T, words []string) Status {
 		switch key {
 		case "exit":
 			st.Exit = &Exit{Code: int(number(t, value))}
+		case "pid":
+			st.PID = int(number(t, value))
 		case "signal":
 			st.Exit = &Exit{Code: -1, Signal: value}
 		default:

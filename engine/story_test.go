@@ -77,11 +77,13 @@ type story struct {
 	start   time.Time
 	specs   map[string]*spec.Service
 	pending map[uint64]Do
+	intents map[string]Intent
+	tasks   map[spec.Address]TaskMemory
 	out     strings.Builder
 }
 
 func tell(t *testing.T, src string) string {
-	s := &story{t: t, e: New(Config{Node: "n1", Seed: 1}), specs: map[string]*spec.Service{}, pending: map[uint64]Do{}}
+	s := &story{t: t, e: New(Config{Node: "n1", Seed: 1}), specs: map[string]*spec.Service{}, pending: map[uint64]Do{}, intents: map[string]Intent{}, tasks: map[spec.Address]TaskMemory{}}
 	s.start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.now = s.start
 	lines := strings.Split(src, "\n")
@@ -111,11 +113,13 @@ func tell(t *testing.T, src string) string {
 //	reload [prune]
 //	permit NAME EPOCH [for DURATION] | deny NAME WHY… | bar NAME WHY…
 //	restore NAME started|stopped
+//	agent down DURATION               and up again, with what it was asked to remember
+//	clock DURATION                    the clock jumps
 //	see ADDRESS up|down|failed [exit=N|signal=S] [DETAIL…]
 //	ok|error VERB ADDRESS [TEXT…]     answers a pending call; probe and check: ok VERB ADDRESS up|down|failed
 //	work [N]                          answers all pending calls with success until nothing follows, or N rounds
 //	advance DURATION
-//	start|stop|restart|freeze|thaw|clear|purge NAME… [resource=R] [tag=T] [reason=R] [for=D]
+//	start|stop|restart|freeze|thaw|clear|purge|run|halt NAME… [resource=R] [tag=T] [reason=R] [for=D]
 //	wait                              until the next moment that time alone brings
 //	status [NAME] | waves [COMMAND NAME…]
 func (s *story) play(line string, more []string) {
@@ -141,6 +145,11 @@ func (s *story) play(line string, more []string) {
 		s.step(Permission{Service: args[0], Why: strings.Join(args[1:], " "), Off: true})
 	case "restore":
 		s.step(Restore{Intents: map[string]Intent{args[0]: {State: Wish(args[1]), By: "alice"}}})
+	case "agent":
+		s.restart(duration(s.t, args[1]))
+	case "clock":
+		s.now = s.now.Add(duration(s.t, args[0]))
+		s.step(Tick{})
 	case "see":
 		s.step(Observed{Address: spec.Address(args[0]), Status: parseStatus(s.t, args[1:])})
 	case "ok", "error":
@@ -153,7 +162,7 @@ func (s *story) play(line string, more []string) {
 		s.work(rounds)
 	case "advance":
 		s.advance(s.now.Add(duration(s.t, args[0])))
-	case "start", "stop", "restart", "freeze", "thaw", "clear", "purge":
+	case "start", "stop", "restart", "freeze", "thaw", "clear", "purge", "run", "halt":
 		s.command(CommandVerb(verb), args)
 	case "status":
 		s.status(args)
@@ -217,10 +226,16 @@ func (s *story) tellActions(actions []Action) {
 			}
 		case Remember:
 			if a.Intent == nil {
+				delete(s.intents, a.Service)
 				s.say("remember nothing of %s", a.Service)
 			} else {
+				s.intents[a.Service] = *a.Intent
 				s.say("remember %s: %s", a.Service, intentWords(a.Intent))
 			}
+		case RememberTask:
+			s.rememberTask(a)
+		case Ran:
+			s.say("  ran %s: %s", a.Address, s.runWords(a.Run))
 		case Record:
 			s.tellFact(a.Fact)
 		case Reset:
@@ -253,6 +268,12 @@ func intentWords(i *Intent) string {
 
 func (s *story) tellFact(f Fact) {
 	switch f.Kind {
+	case FactTask:
+		line := fmt.Sprintf("  %s %s -> %s: %s", f.Address, f.From, f.To, f.Message)
+		if f.From == f.To {
+			line = fmt.Sprintf("  %s %s: %s", f.Address, f.To, f.Message)
+		}
+		s.say("%s", line)
 	case FactResource, FactCheck:
 		name := string(f.Address)
 		if f.Check != "" {
@@ -321,7 +342,7 @@ func (s *story) answer(failed bool, verb Verb, name string, rest []string) {
 		s.step(done)
 		return
 	}
-	s.t.Fatalf("no pending %s of %s", verb, name)
+	s.t.Fatalf("no pending %s of %s\n%s", verb, name, s.out.String())
 }
 
 func (s *story) work(rounds int) {
@@ -414,6 +435,9 @@ func (s *story) status(only []string) {
 			}
 			fmt.Fprintln(&s.out, "        "+line)
 		}
+		for _, v := range v.Tasks {
+			s.taskStatus(v)
+		}
 	}
 }
 
@@ -421,4 +445,5 @@ var storyKinds = map[string]*spec.Schema{
 	"mount": {Name: "mount", Level: spec.LevelReset},
 	"ip":    {Name: "ip", Level: spec.LevelGuard, Transparent: true},
 	"app":   {Name: "app", Level: spec.LevelKernel},
+	"task":  {Name: "task", Task: true},
 }

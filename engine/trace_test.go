@@ -12,6 +12,9 @@ func eventWords(ev Event) string {
 			for _, r := range s.Resources {
 				words += fmt.Sprintf("\n      %s %v after=%v opt=%v standby=%v disabled=%v monitor=%v ready=%v attempts=%d %s", r.Address, r.Config, r.After, r.Optional, r.Standby, r.Disabled, r.Monitor, r.ReadyByChecks, r.Restart.Attempts, r.OnStuck)
 			}
+			for _, r := range s.Tasks {
+				words += fmt.Sprintf("\n      %s %v after=%v disabled=%v %s %+v", r.Address, r.Config, r.After, r.Disabled, r.OnStuck, *r.Task)
+			}
 		}
 		return words
 	case Done:
@@ -31,6 +34,21 @@ func actionWords(a Action) string {
 		f := a.Fact
 		f.Exit = nil // a pointer prints as an address
 		return fmt.Sprintf("fact %+v", f)
+	case Ran:
+		run := a.Run
+		run.Exit = nil
+		return fmt.Sprintf("ran %s %+v", a.Address, run)
+	case RememberTask:
+		if a.Memory == nil {
+			return "remember nothing of " + string(a.Address)
+		}
+		words := fmt.Sprintf("remember %s through %s", a.Address, a.Memory.Through)
+		for _, run := range []*Run{a.Memory.Running, a.Memory.Last} {
+			if run != nil {
+				words += fmt.Sprintf(" %s %s %s", run.Started, run.Result, run.Why)
+			}
+		}
+		return words
 	case Remember:
 		if a.Intent == nil {
 			return "remember nothing of " + a.Service

@@ -2,6 +2,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"github.com/svcctl/svcctl/spec"
@@ -150,6 +151,10 @@ const (
 	CommandRun     CommandVerb = "run"  // tasks, named by Resources, now
 	CommandHalt    CommandVerb = "halt" // their runs
 )
+
+// ErrNoVerdict answers a check that could not be tried, as where it lacks a secret. It
+// says nothing of what is checked.
+var ErrNoVerdict = errors.New("it could not be tried")
 
 // Verb is a driver call.
 type Verb string

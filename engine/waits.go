@@ -114,7 +114,7 @@ func (s *service) lastDependent(r *resource) *resource {
 func (e *Engine) stopsFirst(s *service) string {
 	for _, name := range e.requirer[s.name] {
 		d := e.services[name]
-		if d != nil && d != s && d.state != InstanceStuck && d.intent.Frozen == nil && e.stopping(d) {
+		if d != nil && d != s && d.state != InstanceStuck && d.held() == nil && e.stopping(d) {
 			return name
 		}
 	}
@@ -129,6 +129,7 @@ func (e *Engine) stopping(s *service) bool {
 	}
 	return slices.ContainsFunc(s.order, func(r *resource) bool {
 		held := r.policy().Standby && !s.stopWished() || s.intent.Overrides[r.spec.Address] == WishStarted && !denied
-		return !r.off() && (s.purging || !held)
+		// A stuck task is for people, as a stuck instance is.
+		return !r.off() && (s.purging || !held) && (r.task == nil || r.state != Stuck)
 	})
 }

@@ -14,35 +14,45 @@ import (
 )
 
 var (
-	seeds    = flag.Uint64("seeds", 120, "how many random worlds to live through")
-	oneSeed  = flag.Uint64("seed", 0, "live through this world only, and print it")
-	worldLen = flag.Int("world-steps", 160, "steps of trouble in each world")
+	seeds     = flag.Uint64("seeds", 120, "how many random worlds to live through")
+	oneSeed   = flag.Uint64("seed", 0, "live through this world only, and print it")
+	withTasks = flag.Bool("world-tasks", false, "that world with tasks")
+	worldLen  = flag.Int("world-steps", 160, "steps of trouble in each world")
 )
 
 // Worlds that once showed a fault stay here.
 var keptSeeds = []uint64{5, 11, 85, 95, 131, 133, 297, 498, 655, 1448, 2853, 6058, 6684, 6883, 7425, 12248, 13331,
-	13425, 17838, 18830}
+	13425, 17838, 18830, 1858, 4358}
+
+var keptTaskSeeds = []uint64{127, 1539, 1817, 2806}
 
 // Each world is drawn from its number: services, edits, permissions, failures,
 // commands. Then the trouble ends and everything must come to rest as wanted.
 func TestRandomWorldsKeepTheirPromises(t *testing.T) {
 	if *oneSeed != 0 {
-		live(t, *oneSeed, false)
+		live(t, *oneSeed, false, *withTasks)
 		return
 	}
 	clear(seenMoves)
 	for _, n := range keptSeeds {
-		live(t, n, false)
+		live(t, n, false, false)
+	}
+	for _, n := range keptTaskSeeds {
+		live(t, n, false, true)
 	}
 	for n := uint64(1); n <= *seeds; n++ {
 		if n == manualSeeds+1 && !t.Failed() {
 			checkManual(t)
 		}
-		first := live(t, n, false)
+		first := live(t, n, false, false)
+		tasks := live(t, n, false, true)
 		if n%4 != 0 {
 			continue
 		}
-		if again := live(t, n, true); again != first { // rehearsals in between change nothing
+		if again := live(t, n, true, true); again != tasks {
+			t.Errorf("seed %d: lived through again with tasks, another trace", n)
+		}
+		if again := live(t, n, true, false); again != first { // rehearsals in between change nothing
 			t.Errorf("seed %d: lived through again, another trace", n)
 		}
 	}
@@ -72,6 +82,11 @@ type world struct {
 	sum       func() uint64
 	epoch     uint64
 	lastReset int
+
+	tasks bool
+	ends  []runEnd               // of the runs that go on
+	runs  map[spec.Address]int   // how many began
+	exits map[spec.Address]*Exit // of what ended by itself
 }
 
 // running is a call that is under way.
@@ -82,10 +97,10 @@ type running struct {
 	then Seen // what is true once it has ended; "": as before
 }
 
-func live(t *testing.T, seed uint64, rehearse bool) uint64 {
+func live(t *testing.T, seed uint64, rehearse, tasks bool) uint64 {
 	h := fnv.New64a()
 	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 77)), e: New(Config{Node: "n1", Seed: seed}),
-		truth: map[spec.Address]Seen{}, rehearse: rehearse, trace: h, sum: h.Sum64, printing: *oneSeed != 0,
+		truth: map[spec.Address]Seen{}, tasks: tasks, runs: map[spec.Address]int{}, exits: map[spec.Address]*Exit{}, rehearse: rehearse, trace: h, sum: h.Sum64, printing: *oneSeed != 0,
 		spec: &spec.Spec{Services: map[string]*spec.Service{}}}
 	w.start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w.now = w.start
@@ -110,7 +125,11 @@ func (w *world) fail(format string, args ...any) {
 		return // the first fault is the one to understand
 	}
 	w.bad = true
-	w.t.Errorf("seed %d at %s: %s (go test ./engine -run Worlds -seed %d)", w.seed, w.now.Sub(w.start), fmt.Sprintf(format, args...), w.seed)
+	more := ""
+	if w.tasks {
+		more = " -world-tasks"
+	}
+	w.t.Errorf("seed %d at %s: %s (go test ./engine -run Worlds -seed %d%s)", w.seed, w.now.Sub(w.start), fmt.Sprintf(format, args...), w.seed, more)
 }
 
 func (w *world) step(ev Event) {
@@ -197,10 +216,13 @@ func (w *world) answer() {
 	a := p.do.Resource.Address
 	if p.then != "" {
 		w.truth[a] = p.then
+		if p.do.Resource.Task != nil {
+			w.ran(a, p.then)
+		}
 	}
 	switch p.do.Verb {
 	case VerbProbe:
-		p.done.Status = Status{Seen: w.seen(a)}
+		p.done.Status = Status{Seen: w.seen(a), Exit: w.exits[a]}
 	case VerbCheck:
 		p.done.Status = Status{Seen: w.seen(a)}
 		if !w.calm && w.r.IntN(4) == 0 {
@@ -225,6 +247,10 @@ func (w *world) pass(limit time.Time) bool {
 		if next.IsZero() || !p.due.After(next) {
 			next, answer = p.due, true
 		}
+	}
+	if i := w.firstEnd(); i >= 0 && (next.IsZero() || w.ends[i].at.Before(next)) && !w.ends[i].at.After(limit) {
+		w.endRun(i)
+		return true
 	}
 	if next.IsZero() || next.After(limit) {
 		return false
@@ -316,6 +342,9 @@ func (w *world) command() {
 		return
 	}
 	verbs := []CommandVerb{CommandStart, CommandStart, CommandStop, CommandRestart, CommandFreeze, CommandThaw, CommandThaw, CommandClear, CommandPurge}
+	if w.tasks && w.taskCommand(name) {
+		return
+	}
 	c := Command{ID: "x", Verb: verbs[w.r.IntN(len(verbs))], Services: []string{name}, By: "alice"}
 	switch c.Verb {
 	case CommandFreeze:
@@ -366,6 +395,9 @@ func (w *world) drawService(name string, i int, old *spec.Service) *spec.Service
 	order := w.r.Perm(5) // the graph may turn round with an edit
 	for _, j := range order[:w.r.IntN(6)] {
 		s.Resources = append(s.Resources, w.drawResource(s, j, old))
+	}
+	if w.tasks {
+		w.drawTasks(s, old)
 	}
 	w.version++
 	s.Digest = spec.Digest(fmt.Sprint(w.version))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -101,4 +102,49 @@ func pssOf(pid int) int {
 		}
 	}
 	return kib
+}
+
+// BenchmarkStart is the time of one start, by what is asked for besides the program.
+func BenchmarkStart(b *testing.B) {
+	places := []Place{
+		{Path: "/", As: ReadOnly}, {Path: "/proc", As: AsItIs}, {Path: "/sys", As: ReadOnly}, {Path: "/sys/fs/cgroup", As: ReadOnly},
+		{Path: "/home", As: Hidden}, {Path: "/root", As: Hidden}, {Path: "/tmp", As: Scratch}, {Path: "/var/tmp", As: Scratch},
+		{Path: "/dev", As: FewDevices}, {Path: "/proc/sys", As: ReadOnly}, {Path: "/proc/kallsyms", As: Hidden}, {Path: "/var/lib", As: AsItIs},
+	}
+	keeper := filepath.Join(b.TempDir(), "svcctl-keeper") // the real one: its stub starts quicker than this test
+	if out, err := exec.Command("go", "build", "-o", keeper, "../cmd/svcctl-keeper").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	allow := []Filter{{Op: 6, K: 0x7fff0000}}
+	nofile := []Rlimit{{Resource: unix.RLIMIT_NOFILE, Soft: 1024, Hard: 1024}}
+	for _, c := range []struct {
+		name    string
+		request Request
+	}{
+		{"plain", Request{}},
+		{"limits", Request{Rlimits: nofile}},
+		{"credentials", Request{Files: map[string][]byte{"password": []byte("x")}}},
+		{"network", Request{Confine: &Confinement{OwnNetwork: true}}},
+		{"sandbox", Request{Confine: &Confinement{Places: places, DropOthers: true, NoNewPrivileges: true, Filter: allow}}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newConfinedWorld(b, keeper)
+			ctx := w.ctx()
+			r := c.request
+			r.ID, r.Path, r.Args = "a", "/bin/sleep", []string{"sleep", "1000"}
+			var took []time.Duration
+			for b.Loop() {
+				at := time.Now()
+				if _, err := w.Start(ctx, r); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(at))
+				if err := w.Kill(ctx, "a"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-median")
+		})
+	}
 }

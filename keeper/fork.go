@@ -99,11 +99,19 @@ func (s *server) fork(b *birth) error {
 			return err
 		}
 		defer w.Close()
+		st := setup{
+			Keeper: s.pid, Path: b.req.Path, Dir: b.req.Dir, Join: b.join, OOMScoreAdj: b.req.OOMScoreAdj, Rlimits: b.req.Rlimits,
+			Credential: c, Confine: b.req.Confine, Files: b.req.Files, FilesDir: s.credentialsDir(), Nothing: s.nothing(),
+		}
+		settings, err := st.file()
+		if err != nil {
+			r.Close()
+			return err
+		}
+		defer settings.Close()
 		b.report = r
 		path, args = "/proc/self/exe", append(append([]string{"svcctl"}, s.again...), append([]string{"exec"}, b.req.Args...)...)
-		attr.Files = append(attr.Files, w.Fd())
-		st := setup{Keeper: s.pid, Path: b.req.Path, Join: b.join, OOMScoreAdj: b.req.OOMScoreAdj, Rlimits: b.req.Rlimits, Credential: c}
-		attr.Env = append(attr.Env[:len(attr.Env):len(attr.Env)], st.variable())
+		attr.Files = append(attr.Files, w.Fd(), settings.Fd())
 	} else if c != nil {
 		sys.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}
 	}
@@ -142,8 +150,9 @@ func (s *server) awaitProgram(b *birth) {
 	s.fail(b, fmt.Errorf("%s", text))
 }
 
-// close gives up what only the fork needed.
+// close gives up what only the fork needed. Secrets are part of it.
 func (b *birth) close() {
+	b.env, b.req.Env, b.req.Files = nil, nil, nil
 	if b.out >= 0 {
 		unix.Close(b.out)
 		b.out = -1

@@ -67,7 +67,53 @@ type Request struct {
 	Forking     bool        `json:"fork,omitempty"` // the command ends well and leaves a daemon behind
 	Notify      bool        `json:"ntf,omitempty"`  // give it a NOTIFY_SOCKET; ready at READY=1
 	Log         Log         `json:"log,omitzero"`
+
+	// Confine says what the process may not see and do; nil: what its user may.
+	Confine *Confinement `json:"conf,omitempty"`
+	// Files are what it reads in CREDENTIALS_DIRECTORY, by name. They live in memory, in a
+	// mount that only its own processes see and that ends with the last of them.
+	Files map[string][]byte `json:"files,omitempty"`
 }
+
+// Confinement is what a process is kept from. The stub carries it out between the fork and
+// the program, which stays a direct child of the keeper.
+type Confinement struct {
+	Netns           string   `json:"net,omitempty"`  // path of a network namespace to live in
+	OwnNetwork      bool     `json:"lo,omitempty"`   // a new network namespace that has only lo
+	Places          []Place  `json:"fs,omitempty"`   // each may lie below one before it; none: no mount namespace
+	Capabilities    []int    `json:"caps,omitempty"` // those it keeps, with DropOthers
+	DropOthers      bool     `json:"drop,omitempty"`
+	NoNewPrivileges bool     `json:"nnp,omitempty"`
+	Filter          []Filter `json:"bpf,omitempty"` // of seccomp; implies NoNewPrivileges
+}
+
+// Filter is one instruction of a seccomp filter, as the kernel takes it.
+type Filter struct {
+	Op   uint16 `json:"o"`
+	T, F uint8
+	K    uint32 `json:"k"`
+}
+
+// Place is a path that looks different to a confined process.
+type Place struct {
+	Path     string `json:"p"`
+	As       Look   `json:"as"`
+	Optional bool   `json:"opt,omitempty"` // no mistake where it does not exist
+	Because  string `json:"why,omitempty"` // the argument that asks for it, for errors
+}
+
+// Look is how a place looks.
+type Look string
+
+// The looks of a place. Those before Hidden hold for all mounts below it, too.
+const (
+	ReadOnly   Look = "ro"
+	AsItIs     Look = "rw"   // as it was before a place above it changed
+	Hidden     Look = "none" // empty, and with no permission
+	Empty      Look = "tmpfs"
+	Scratch    Look = "tmp" // empty and writable for all, as /tmp
+	FewDevices Look = "dev" // of a folder like /dev: null, zero, full, random, urandom, tty, terminals and what is shared memory
+)
 
 // Credential is the identity that a process runs with.
 type Credential struct {

@@ -18,6 +18,7 @@ import (
 
 // The test binary is the keeper too, when it is called as one.
 func TestMain(m *testing.M) {
+	oldKernel = os.Getenv("OLD_KERNEL") != ""
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(Main(os.Args[2:]))
 	}

@@ -3,6 +3,8 @@ package keeper
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -11,21 +13,47 @@ import (
 
 // newNotifier opens a socket for the messages of one process. Its address is
 // abstract: a process of any user reaches it, whatever the rights of our folder, and
-// nothing needs to be removed. The sender's user is checked instead.
-func newNotifier(notify func(message []byte, uid uint32)) (*notifier, string, error) {
+// nothing needs to be removed. The sender's user is checked instead. Since an abstract
+// address ends at the network namespace, a process in another one is given a path.
+func newNotifier(path string, notify func(message []byte, uid uint32)) (*notifier, string, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot make a notification socket: %w", err)
 	}
-	name := "@svcctl-notify-" + rand.Text()
+	name := path
+	if path == "" {
+		name = "@svcctl-notify-" + rand.Text()
+	}
 	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err == nil {
 		err = unix.Bind(fd, &unix.SockaddrUnix{Name: name})
+	}
+	if err == nil && path != "" {
+		err = os.Chmod(path, 0o666)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, "", fmt.Errorf("cannot make a notification socket: %w", err)
 	}
-	return &notifier{fd: fd, notify: notify}, name, nil
+	return &notifier{fd: fd, path: path, notify: notify}, name, nil
+}
+
+func (n *notifier) close() {
+	unix.Close(n.fd)
+	if n.path != "" {
+		_ = os.Remove(n.path)
+	}
+}
+
+func notifySocket(dir string, run uint64) string {
+	return filepath.Join(dir, "notify-"+strconv.FormatUint(run, 10))
+}
+
+// removeNotifySockets removes those of a keeper that was killed.
+func removeNotifySockets(dir string) {
+	old, _ := filepath.Glob(filepath.Join(dir, "notify-*"))
+	for _, path := range old {
+		_ = os.Remove(path)
+	}
 }
 
 // receive takes one message. There is no room for descriptors, so that the kernel

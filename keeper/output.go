@@ -39,6 +39,7 @@ type stream struct {
 // notifier is the socket that a process reports its readiness to.
 type notifier struct {
 	fd     int
+	path   string // "": its address is abstract
 	notify func(message []byte, uid uint32)
 }
 
@@ -102,7 +103,7 @@ func (o *outputs) removeNotifier(n *notifier) {
 	defer o.mu.Unlock()
 	if o.notifiers[n.fd] == n {
 		delete(o.notifiers, n.fd)
-		unix.Close(n.fd)
+		n.close()
 	}
 }
 

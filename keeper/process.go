@@ -142,6 +142,9 @@ func (s *server) logOf(e *entry, l Log) *logFile {
 
 func (s *server) prepare(b *birth, before Limits, log *logFile) (err error) {
 	r := b.req
+	if err := s.makeRoom(r); err != nil {
+		return err
+	}
 	if s.groups.v2 != "" {
 		if b.group, err = s.groups.open(r.ID); err != nil {
 			return err
@@ -150,17 +153,25 @@ func (s *server) prepare(b *birth, before Limits, log *logFile) (err error) {
 	b.join, b.not = s.groups.limit(r.ID, r.Limits, before)
 	b.env = append(slices.Clone(r.Env), marker+s.mark(r.ID)+strconv.FormatUint(b.run, 10))
 	if r.Notify {
-		n, address, err := newNotifier(func(m []byte, uid uint32) { s.notified(b.entry, b.run, m, uid) })
+		path := ""
+		if r.Confine != nil && (r.Confine.Netns != "" || r.Confine.OwnNetwork) {
+			path = notifySocket(s.dir, b.run)
+		}
+		e, run := b.entry, b.run // not b itself: it holds the environment
+		n, address, err := newNotifier(path, func(m []byte, uid uint32) { s.notified(e, run, m, uid) })
 		if err != nil {
 			return err
 		}
 		b.notify = n
 		if err := s.out.addNotifier(n); err != nil {
-			unix.Close(n.fd)
+			n.close()
 			b.notify = nil
 			return err
 		}
 		b.env = append(b.env, "NOTIFY_SOCKET="+address)
+	}
+	if len(r.Files) > 0 {
+		b.env = append(b.env, "CREDENTIALS_DIRECTORY="+s.credentialsDir())
 	}
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {

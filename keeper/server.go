@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,10 +26,14 @@ const (
 
 	// groupsStay is how long the groups of an ended process stay: a restart finds them.
 	groupsStay = 5 * time.Second
+
+	forever  = 100 * 365 * 24 * time.Hour
+	endGrace = 20 * time.Second // from SIGTERM to SIGKILL where a unit is ended with all in it
 )
 
 // server is the keeper itself. Its goroutines live as long as the process.
 type server struct {
+	dir   string // of the socket
 	logs  string
 	name  string   // of its groups and marks: one keeper's on this host
 	again []string // arguments that reach Main again
@@ -36,6 +41,7 @@ type server struct {
 	uid   uint32
 	null  *os.File
 	idle  time.Duration // how long it stays without need
+	unit  bool          // a service manager started it
 
 	groups *groups
 	out    *outputs
@@ -56,6 +62,7 @@ type server struct {
 	restAt    bool // resting is set
 	idleSince time.Time
 	removals  chan string
+	shared    bool // the mounts of the host are followed by those of confined processes
 	leave     chan struct{}
 	retired   bool
 }
@@ -80,9 +87,13 @@ func serve(args []string) (err error) {
 	logs := flags.String("log", "/var/log/svcctl", "directory of the processes' output")
 	tell := flags.Int("tell", 0, "descriptor that is told when the keeper serves, or why it can't")
 	idle := flags.Duration("idle", 10*time.Second, "how long a keeper stays that nobody needs")
+	unit := flags.Bool("unit", false, "as a unit of a service manager: stay without need, and end everything at SIGTERM")
 	noGroups := flags.Bool("no-cgroups", false, "track by session and mark, as without permission for control groups")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *unit {
+		*idle = forever
 	}
 	var told *os.File
 	if *tell > 2 {
@@ -113,9 +124,11 @@ func serve(args []string) (err error) {
 		fmt.Fprint(told, "ok")
 		told.Close()
 	}
+	s.unit = *unit
 	go s.accept(listener)
 	s.live(signals)
 	listener.Close()
+	removeNotifySockets(s.dir)
 	s.groups.close()
 	return nil
 }
@@ -154,12 +167,12 @@ func newServer(run, logs string, noGroups bool, idle time.Duration, again []stri
 	}
 	name := escape(abs[1:])
 	s := &server{
-		logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
+		dir: abs, logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
 		groups: &groups{}, births: make(chan *birth, 64), born: make(chan struct{}, 1),
 		entries: make(map[string]*entry), byPID: make(map[int]*entry),
 		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
 		run: uint64(boottime() / time.Microsecond), scratch: make([]byte, readSize),
-		idleSince: time.Now(), removals: make(chan string, 1024), leave: make(chan struct{}, 1),
+		idleSince: time.Now(), removals: make(chan string, 1024), leave: make(chan struct{}, 8),
 	}
 	if !noGroups {
 		s.groups = findGroups(name)
@@ -170,6 +183,7 @@ func newServer(run, logs string, noGroups bool, idle time.Duration, again []stri
 	if err := endLeftovers(s.groups, name, killPatience); err != nil {
 		return nil, err
 	}
+	removeNotifySockets(abs)
 	if s.null, err = os.Open(os.DevNull); err != nil {
 		return nil, err
 	}
@@ -199,13 +213,40 @@ func (s *server) live(signals <-chan os.Signal) {
 			continue
 		case <-s.leave:
 			return
-		case <-signals: // what we hold must live: only being needless ends us
+		case sig := <-signals: // what we hold must live: only being needless ends us
+			if s.unit && sig == syscall.SIGTERM && s.endAll() {
+				return
+			}
 		case <-tick.C:
 		}
 		if s.tidy(tick) {
 			return
 		}
 	}
+}
+
+// endAll asks everything that runs to end, as a service manager does that ends a unit,
+// and leaves once nothing is left. What does not end is the service manager's: it kills
+// the unit. It says whether nothing ran at all.
+func (s *server) endAll() (nothing bool) {
+	s.mu.Lock()
+	s.retired = true // from here on a start is refused
+	var ids []string
+	for id, e := range s.entries {
+		if e.alive || e.birth != nil || e.p.Remains > 0 {
+			ids = append(ids, id)
+		}
+	}
+	s.mu.Unlock()
+	left := int64(len(ids))
+	for _, id := range ids {
+		s.stopTree(id, syscall.SIGTERM, endGrace, func(error) {
+			if atomic.AddInt64(&left, -1) == 0 {
+				s.leave <- struct{}{}
+			}
+		})
+	}
+	return len(ids) == 0
 }
 
 // tidy removes groups that were idle for long, gives memory back, and says whether

@@ -27,7 +27,7 @@ func TestAKeeperThatLeavesBecauseNobodyNeedsItTakesNoStartAnyMore(t *testing.T) 
 
 func TestANotifierThatIsGoneReadsNothingOfWhoeverHasItsNumberNow(t *testing.T) {
 	o := testOutputs(t)
-	n, _, err := newNotifier(func([]byte, uint32) {})
+	n, _, err := newNotifier("", func([]byte, uint32) {})
 	if err != nil {
 		t.Fatal(err)
 	}

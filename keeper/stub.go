@@ -4,51 +4,73 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// stubVar carries the settings to the stub. It is taken out before the program runs.
-const stubVar = "SVCCTL_STUB="
+// The descriptors of the stub, both closed by themselves when the program runs.
+const (
+	stubReport   = 3 // where it says what failed
+	stubSettings = 4 // a file in memory: an environment or an argument would be seen by others
+)
 
-// stubFD is where the stub reports; it closes by itself when the program runs.
-const stubFD = 3
+// maxSettings bounds what the stub reads of them.
+const maxSettings = 2 * maxFrame
 
 // setup is what only the process itself can do between its start and its program:
-// join groups of v1 hierarchies, set resource limits, and then become its user.
+// join groups of v1 hierarchies, set resource limits, change what it sees, and then
+// become its user.
 type setup struct {
-	Keeper      int         `json:"k"`
-	Path        string      `json:"path"`
-	Join        []string    `json:"join,omitempty"`
-	OOMScoreAdj *int        `json:"oom,omitempty"`
-	Rlimits     []Rlimit    `json:"rlim,omitempty"`
-	Credential  *Credential `json:"cred,omitempty"`
+	Keeper      int               `json:"k"`
+	Path        string            `json:"path"`
+	Dir         string            `json:"dir,omitempty"`
+	Join        []string          `json:"join,omitempty"`
+	OOMScoreAdj *int              `json:"oom,omitempty"`
+	Rlimits     []Rlimit          `json:"rlim,omitempty"`
+	Credential  *Credential       `json:"cred,omitempty"`
+	Confine     *Confinement      `json:"conf,omitempty"`
+	Nothing     string            `json:"none,omitempty"` // a file without content and permission
+	Files       map[string][]byte `json:"files,omitempty"`
+	FilesDir    string            `json:"at,omitempty"`
 }
 
 // needsStub says whether a start can't be done by the fork alone.
 func needsStub(r *Request, join []string) bool {
-	return len(join) > 0 || len(r.Rlimits) > 0 || r.OOMScoreAdj != nil
+	return len(join) > 0 || len(r.Rlimits) > 0 || r.OOMScoreAdj != nil || r.Confine != nil || len(r.Files) > 0
 }
 
-func (s setup) variable() string {
+// file puts the settings into memory.
+func (s setup) file() (*os.File, error) {
+	fd, err := unix.MemfdCreate("svcctl-start", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot hand over the settings: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "settings")
 	b, err := json.Marshal(s)
 	if err != nil {
 		panic("internal error: " + err.Error())
 	}
-	return stubVar + string(b)
+	_, err = f.WriteAt(b, 0) // the stub reads from the start
+	clear(b)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot hand over the settings: %w", err)
+	}
+	return f, nil
 }
 
 // runStub becomes the program, or says why it can't and exits.
 func runStub(args []string) int {
 	// The signal at the keeper's death is bound to this thread, which is the one that runs the program.
 	runtime.LockOSThread()
-	report := os.NewFile(stubFD, "report")
-	syscall.CloseOnExec(stubFD)
+	report := os.NewFile(stubReport, "report")
+	syscall.CloseOnExec(stubReport)
+	syscall.CloseOnExec(stubSettings)
 	err := becomeProgram(args)
 	if report != nil {
 		_, _ = report.WriteString(err.Error())
@@ -58,17 +80,11 @@ func runStub(args []string) int {
 
 func becomeProgram(args []string) error {
 	var s setup
-	env := os.Environ()
-	for i, v := range env {
-		if text, ok := strings.CutPrefix(v, stubVar); ok {
-			if err := json.Unmarshal([]byte(text), &s); err != nil {
-				return fmt.Errorf("cannot read the settings: %w", err)
-			}
-			env = append(env[:i:i], env[i+1:]...)
-			break
-		}
+	text, err := io.ReadAll(io.LimitReader(os.NewFile(stubSettings, "settings"), maxSettings))
+	if err == nil {
+		err = json.Unmarshal(text, &s)
 	}
-	if s.Path == "" || len(args) == 0 {
+	if err != nil || s.Path == "" || len(args) == 0 {
 		return errors.New("cannot start: no settings (only the keeper starts this command)")
 	}
 	for _, dir := range s.Join {
@@ -84,8 +100,11 @@ func becomeProgram(args []string) error {
 	if err := become(s); err != nil {
 		return err
 	}
-	err := syscall.Exec(s.Path, args, env)
-	return execError(s.Path, "", err)
+	err = execError(s.Path, "", syscall.Exec(s.Path, args, os.Environ()))
+	if s.Confine != nil && len(s.Confine.Places) > 0 {
+		return fmt.Errorf("%w; its sandbox may hide it (protect_home, private_tmp), or its seccomp profile refuse execve", err)
+	}
+	return err
 }
 
 func become(s setup) error {
@@ -94,20 +113,11 @@ func become(s setup) error {
 			return fmt.Errorf("cannot set resource limit %d to %d:%d: %w (a hard limit is raised by root only)", l.Resource, l.Soft, l.Hard, err)
 		}
 	}
-	if c := s.Credential; c != nil {
-		groups := make([]int, len(c.Groups))
-		for i, g := range c.Groups {
-			groups[i] = int(g)
-		}
-		if err := syscall.Setgroups(groups); err != nil {
-			return fmt.Errorf("cannot set the groups: %w", err)
-		}
-		if err := syscall.Setgid(int(c.GID)); err != nil {
-			return fmt.Errorf("cannot become group %d: %w", c.GID, err)
-		}
-		if err := syscall.Setuid(int(c.UID)); err != nil {
-			return fmt.Errorf("cannot become user %d: %w", c.UID, err)
-		}
+	if err := confine(s); err != nil {
+		return err
+	}
+	if err := identify(s); err != nil {
+		return err
 	}
 	// A change of identity clears it. The keeper may be dead already.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
@@ -116,7 +126,7 @@ func become(s setup) error {
 	if os.Getppid() != s.Keeper {
 		return errors.New("cannot start: the keeper is gone")
 	}
-	return nil
+	return restrict(s.Confine)
 }
 
 // execError says what an errno of exec means: the kernel says ENOENT of four things.

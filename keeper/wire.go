@@ -48,7 +48,9 @@ func readFrame(r *bufio.Reader, buf []byte) (*frame, []byte, error) {
 		return nil, buf, err
 	}
 	f := new(frame)
-	if err := json.Unmarshal(buf[:n], f); err != nil {
+	err = json.Unmarshal(buf[:n], f)
+	clear(buf[:n]) // a request may hold secrets
+	if err != nil {
 		return nil, buf, fmt.Errorf("cannot read a message: %w (is that a keeper's socket?)", err)
 	}
 	if n > 1<<16 {

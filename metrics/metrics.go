@@ -16,6 +16,7 @@ import (
 // Source is where a scrape reads. Its methods are safe for concurrent use.
 type Source interface {
 	Snapshot(ctx context.Context) (*engine.Snapshot, error)
+	Measured(ctx context.Context) (Measured, error)
 	Spec() Spec
 }
 
@@ -73,6 +74,7 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		serviceUp, serviceState, serviceFrozen, instanceState, resourceState, restarts, checkUp,
 		specValid, specRevision, specReload, quorate, leader, nodeState, buildInfo,
+		taskState, taskLastResult, taskLastSuccess, taskLastRun, taskDuration, taskNextRun, checkValue, checkCounter,
 	} {
 		out <- d
 	}
@@ -86,6 +88,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
 	defer cancel()
 	snap, err := c.source.Snapshot(ctx)
+	var measured Measured
+	if err == nil {
+		measured, err = c.source.Measured(ctx)
+	}
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(serviceUp, err)
 		return
@@ -105,11 +111,11 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	gauge(leader, 1, snap.Node)
 	gauge(nodeState, 1, snap.Node, "alive")
 	for _, v := range snap.Services {
-		collectService(out, gauge, snap.Node, v)
+		collectService(out, gauge, snap.Node, v, measured)
 	}
 }
 
-func collectService(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string), node string, v *engine.ServiceView) {
+func collectService(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string), node string, v *engine.ServiceView, measured Measured) {
 	gauge(serviceUp, truth(v.Available), v.Namespace, v.Name)
 	gauge(serviceFrozen, truth(v.Frozen != nil), v.Namespace, v.Name)
 	for _, state := range engine.InstanceStates {
@@ -123,7 +129,13 @@ func collectService(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, f
 		out <- prometheus.MustNewConstMetric(restarts, prometheus.CounterValue, float64(r.Restarts), v.Namespace, v.Name, name, r.Kind)
 		for _, check := range r.Checks {
 			gauge(checkUp, truth(check.State == engine.CheckUp), v.Namespace, v.Name, name, check.Name, check.Kind)
+			if check.State != engine.CheckUnknown { // else it does not run: what it measured is not so any more
+				collectValues(out, v, r, check.Name, measured[r.Address][check.Name])
+			}
 		}
+	}
+	for i := range v.Tasks {
+		collectTask(gauge, v, &v.Tasks[i])
 	}
 }
 

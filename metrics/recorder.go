@@ -15,11 +15,13 @@ type Recorder struct {
 	relocations        *prometheus.CounterVec
 	relocationDuration prometheus.Histogram
 	reloads            *prometheus.CounterVec
+	runs               *prometheus.CounterVec
 }
 
 // NewRecorder returns an empty one.
 func NewRecorder() *Recorder {
 	return &Recorder{
+		runs: newRuns(),
 		actions: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "svcctl_action_duration_seconds",
 			Help:    "Time that driver calls took, by kind of resource and verb.",
@@ -81,5 +83,5 @@ func (r *Recorder) ObserveReload(applied bool) {
 }
 
 func (r *Recorder) collectors() []prometheus.Collector {
-	return []prometheus.Collector{r.actions, r.actionFailures, r.checks, r.relocations, r.relocationDuration, r.reloads}
+	return []prometheus.Collector{r.actions, r.actionFailures, r.checks, r.relocations, r.relocationDuration, r.reloads, r.runs}
 }

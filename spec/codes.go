@@ -18,7 +18,8 @@ type Code struct {
 	Why      string // one sentence: why this is refused, or worth a warning
 }
 
-// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values.
+// The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values,
+// 04 notes.
 const (
 	codeNoSet        = "SV0001"
 	codeNoService    = "SV0002"
@@ -27,6 +28,7 @@ const (
 	codeEncoding     = "SV0005"
 	codeTooDeep      = "SV0006"
 	codeTooLarge     = "SV0007"
+	codeMark         = "SV0008"
 	codeSyntax       = "SV0101"
 	codeSetTwice     = "SV0102"
 	codeTopLevel     = "SV0103"
@@ -42,6 +44,7 @@ const (
 	codeNoEffect     = "SV0113"
 	codeMisplaced    = "SV0114"
 	codeTopArgument  = "SV0115"
+	codeNotForTask   = "SV0116"
 	codeTwiceService = "SV0201"
 	codeTwiceName    = "SV0202"
 	codeTwiceCheck   = "SV0203"
@@ -66,6 +69,7 @@ const (
 	codeFunction     = "SV0222"
 	codeNotHere      = "SV0223"
 	codeWithApart    = "SV0224"
+	codeIsTask       = "SV0225"
 	codeEvaluation   = "SV0301"
 	codeType         = "SV0302"
 	codeDuration     = "SV0303"
@@ -77,6 +81,13 @@ const (
 	codeInvalid      = "SV0309"
 	codeAssert       = "SV0310"
 	codeUnused       = "SV0311"
+	codeSchedule     = "SV0312"
+	codeZone         = "SV0313"
+	codeSpread       = "SV0314"
+	codeSecretUse    = "SV0315"
+	codeSecretPlace  = "SV0316"
+	codeNote         = "SV0401"
+	codePlainSecret  = "SV0402"
 )
 
 var codes = []Code{
@@ -87,6 +98,7 @@ var codes = []Code{
 	{codeEncoding, Error, "not UTF-8", "Text in another encoding would be read as something that nobody wrote."},
 	{codeTooDeep, Error, "nested too deeply", "An expression that no person can follow is refused before it costs memory."},
 	{codeTooLarge, Error, "%s is too large", "Every input has a bound."},
+	{codeMark, Error, "a character that svcctl keeps for itself", "It stands for the value of a secret inside text, and can't be told from one."},
 
 	{codeSyntax, Error, "%s", "The file is not HCL."},
 	{codeSetTwice, Error, "%q is set twice", "Which of two values is meant can't be known."},
@@ -103,6 +115,7 @@ var codes = []Code{
 	{codeNoEffect, Warning, "%q is accepted and has no effect %s", "The block is part of the language, and this program does not act on it yet."},
 	{codeMisplaced, Error, "%q does not belong in cluster.hcl", "cluster.hcl holds what is true of the whole cluster."},
 	{codeTopArgument, Error, "no argument %q at the top level", "Only blocks stand at the top level of a file."},
+	{codeNotForTask, Error, "a task takes no %q", "A task runs and ends: nothing about it is kept up."},
 
 	{codeTwiceService, Error, "service %q is declared twice", "Two services can't share a name."},
 	{codeTwiceName, Error, "%s is declared twice", "Two resources of a service can't share an address."},
@@ -128,6 +141,7 @@ var codes = []Code{
 	{codeFunction, Error, "no function %q", "An expression can't be evaluated without it."},
 	{codeNotHere, Error, "%s is not available in service files", "A set must mean the same on every node."},
 	{codeWithApart, Error, "service %q is in both %q and %q", "No node can satisfy both."},
+	{codeIsTask, Error, "%s is a task", "A task runs now and then: nothing can start behind it, or read from it."},
 
 	{codeEvaluation, Error, "%s", "The expression has no value."},
 	{codeType, Error, "%q must be %s", "A value of another type would be read as something that nobody wrote."},
@@ -140,6 +154,14 @@ var codes = []Code{
 	{codeInvalid, Error, "%s", "The kind can't work with this configuration."},
 	{codeAssert, Error, "assertion failed", "Who wrote the set wants it to be true."},
 	{codeUnused, Warning, "%q has no effect %s", "What has no effect is more often a mistake than meant."},
+	{codeSchedule, Error, "%s", "A schedule that says something else than was meant is noticed when a run was missing."},
+	{codeZone, Error, "no time zone %q", "Times on the wall mean nothing without the place of the wall."},
+	{codeSpread, Warning, "%q is longer than the schedule's shortest distance", "A run that is put off beyond the next one's time takes its place."},
+	{codeSecretUse, Error, "a secret can't be computed with", "Its value is only known on the node, when it is used; here there is a mark in its place."},
+	{codeSecretPlace, Error, "a secret can't stand in %q", "Only arguments that are made for secrets keep them out of logs, states, replies and the list of processes."},
+
+	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
+	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
 }
 
 var codeByName = func() map[string]*Code {

@@ -132,7 +132,11 @@ func (x *evaluation) decode(d *decoding) outcome {
 			}
 		}
 	}
-	return max(result, x.validate(d, places))
+	result = max(result, x.validate(d, places))
+	if result != failed && x.run.options.Notes {
+		x.notes(d, places)
+	}
+	return result
 }
 
 func (d *decoding) field(name string) (*part, *Field) {
@@ -169,6 +173,9 @@ func (d *decoding) names() (args, blocks []string) {
 }
 
 func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
+	if x.reportForTask(d, a.Name, a.NameRange) {
+		return
+	}
 	args, blocks := d.names()
 	if slices.Contains(blocks, a.Name) {
 		x.report(codeIsBlock, a.NameRange, fmt.Sprintf("Write %s { … } without an equals sign.", a.Name), a.Name)
@@ -181,19 +188,37 @@ func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explain
 		}
 	}
 	detail := "Remove it."
-	if n := nearest(a.Name, missing); n != "" {
+	if n := Nearest(a.Name, missing); n != "" {
 		detail, explained[n] = fmt.Sprintf("Did you mean %q?", n), true
-	} else if n := nearest(a.Name, blocks); n != "" {
+	} else if n := Nearest(a.Name, blocks); n != "" {
 		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
-	} else if n := nearest(a.Name, args); n != "" {
+	} else if n := Nearest(a.Name, args); n != "" {
 		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
+	} else if a.Name == "schedule" && d.takes(resourceSchema) {
+		detail = "What runs on a schedule is a task: task \"name\" { … }."
 	} else if len(args) > 0 {
 		detail = didYouMean(a.Name, args)
 	}
 	x.report(codeArgument, a.NameRange, detail, d.what, a.Name)
 }
 
+func (d *decoding) takes(s *Schema) bool {
+	return slices.ContainsFunc(d.parts, func(p *part) bool { return p.schema == s })
+}
+
+// reportForTask says of what only resources take why a task does not.
+func (x *evaluation) reportForTask(d *decoding, name string, at hcl.Range) bool {
+	instead, is := notForTasks[name]
+	if is = is && d.takes(taskSchema); is {
+		x.report(codeNotForTask, at, instead, name)
+	}
+	return is
+}
+
 func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
+	if x.reportForTask(d, b.Type, b.TypeRange) {
+		return
+	}
 	args, blocks := d.names()
 	if slices.Contains(args, b.Type) {
 		explained[b.Type] = true
@@ -201,9 +226,9 @@ func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[
 		return
 	}
 	detail := "Remove it."
-	if n := nearest(b.Type, blocks); n != "" {
+	if n := Nearest(b.Type, blocks); n != "" {
 		detail = fmt.Sprintf("Did you mean %q?", n)
-	} else if n := nearest(b.Type, args); n != "" {
+	} else if n := Nearest(b.Type, args); n != "" {
 		explained[n] = true
 		detail = fmt.Sprintf("Did you mean %s = …?", n)
 	} else if len(blocks) > 0 {
@@ -227,6 +252,12 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
+	if holdsSecret(v) {
+		if m := d.placeSecret(f, v); m != nil {
+			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+			return failed
+		}
+	}
 	if !v.IsWhollyKnown() {
 		if m := checkType(f, v); m != nil {
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
@@ -238,6 +269,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
+	}
+	if f.Secret && x.run.options.Notes {
+		x.noteSecrets(p, f, a)
 	}
 	return evaluated
 }

@@ -176,5 +176,15 @@ func (r *run) digestService(s *Service) {
 			}
 		}
 	}
+	if len(s.Tasks) > 0 { // a service without has the digest that it had before there were tasks
+		e.number(int64(len(s.Tasks)))
+	}
+	for _, t := range s.Tasks {
+		e.text(string(t.Address))
+		e.text(string(t.Digest))
+		for _, v := range []any{t.After, t.Disabled, t.Tags, t.Task.Text, t.Task.Zone, t.Task.Spread, t.Task.Timeout, t.Task.Missed} {
+			e.value(reflect.ValueOf(v))
+		}
+	}
 	s.Digest = e.sum()
 }

@@ -125,7 +125,7 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 	}
 	ctx := x.run.base.NewChild()
 	ctx.Variables = map[string]cty.Value{"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals)}
-	ctx.Functions = map[string]function.Function{"file": x.fileFunction()}
+	ctx.Functions = map[string]function.Function{"file": x.fileFunction(), "secret": x.secretFunction()}
 	return ctx
 }
 
@@ -141,6 +141,10 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 	if diags.HasErrors() {
 		for _, d := range diags {
 			if d.Severity == hcl.DiagError && d.Summary != "Call to unknown function" { // that was found while parsing
+				if secretTrouble(d) {
+					x.reportSecretUse(rangeOf(d, x.file.path))
+					continue
+				}
 				summary, detail := said(d)
 				x.report(codeEvaluation, rangeOf(d, x.file.path), detail, summary)
 			}
@@ -148,6 +152,10 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 		return cty.DynamicVal, failed
 	}
 	return v, evaluated
+}
+
+func (x *evaluation) reportSecretUse(at hcl.Range) {
+	x.report(codeSecretUse, at, "Its value is only known on the node, when it is used: pass it on whole, or put it into text with ${ }.")
 }
 
 // said takes the reason out of what HCL says about an operator that fails.
@@ -191,6 +199,9 @@ func (x *evaluation) fileFunction() function.Function {
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			unknown := cty.UnknownVal(cty.String)
+			if holdsMark(args[0].AsString()) {
+				return unknown, errSecret
+			}
 			p := path.Join(x.file.folder, args[0].AsString())
 			if path.IsAbs(args[0].AsString()) || !fs.ValidPath(p) {
 				return unknown, fmt.Errorf("%q lies outside the set; write a path relative to this file", args[0].AsString())
@@ -202,6 +213,9 @@ func (x *evaluation) fileFunction() function.Function {
 			}
 			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p }) {
 				x.file.includes = append(x.file.includes, include{p, in.hash})
+			}
+			if holdsMark(in.text) {
+				return unknown, errForged
 			}
 			return cty.StringVal(in.text), nil
 		},
@@ -228,7 +242,7 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 		if !ok {
 			return nil
 		}
-		if _, known := functions[call.Name]; known || call.Name == "file" {
+		if _, known := functions[call.Name]; known || call.Name == "file" || call.Name == "secret" {
 			return nil
 		}
 		if call.Name == "env" {
@@ -236,9 +250,9 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 				"env() can be called in agent.hcl only. Write node.labels, or a variable, for what differs.", "env()"))
 			return nil
 		}
-		names := append(slices.Collect(maps.Keys(functions)), "file")
+		names := append(slices.Collect(maps.Keys(functions)), "file", "secret")
 		detail := "The functions are in the manual."
-		if n := nearest(call.Name, names); n != "" {
+		if n := Nearest(call.Name, names); n != "" {
 			detail = fmt.Sprintf("Did you mean %q?", n)
 		}
 		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))

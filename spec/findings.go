@@ -30,6 +30,11 @@ func (f Findings) HasErrors() bool {
 	return slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error })
 }
 
+// WithoutNotes are the findings that are mistakes, or may be.
+func (f Findings) WithoutNotes() Findings {
+	return slices.DeleteFunc(slices.Clone(f), func(f Finding) bool { return f.Severity == Note })
+}
+
 // newFinding fills the summary's format of the code.
 func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	c := codeByName[code]
@@ -38,7 +43,7 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
-		Summary: fmt.Sprintf(c.Summary, args...), Detail: detail,
+		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
 	}
 }
 
@@ -62,8 +67,8 @@ func sortFindings(f Findings) Findings {
 // place is how another place is named inside a text.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
-// nearest returns the word that was most likely meant, or "".
-func nearest(word string, words []string) string {
+// Nearest returns the word that was most likely meant, or "".
+func Nearest(word string, words []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, w := range words {
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
@@ -76,7 +81,7 @@ func nearest(word string, words []string) string {
 
 // didYouMean is a sentence about the nearest word, or the list of all that there are.
 func didYouMean(word string, words []string) string {
-	if n := nearest(word, words); n != "" {
+	if n := Nearest(word, words); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	if len(words) == 0 {

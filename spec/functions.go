@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -23,9 +22,9 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// functions are those whose value follows from their arguments alone. file is
-// added for each file, since it reads relative to it.
-var functions = map[string]function.Function{
+// functions are those whose value follows from their arguments alone. file and secret
+// are added for each file, since it remembers what it has read.
+var functions = guardFunctions(map[string]function.Function{
 	"abs": boundedNumbers(stdlib.AbsoluteFunc), "ceil": boundedNumbers(stdlib.CeilFunc), "floor": boundedNumbers(stdlib.FloorFunc),
 	"max": boundedNumbers(stdlib.MaxFunc), "min": boundedNumbers(stdlib.MinFunc), "parseint": stdlib.ParseIntFunc, "signum": stdlib.SignumFunc,
 
@@ -59,7 +58,7 @@ var functions = map[string]function.Function{
 
 	"hostport": hostPort, "cidrhost": cidrHost, "cidrnetmask": text(cidrNetmask),
 	"cidrsubnet": cidrSubnet, "cidrcontains": cidrContains,
-}
+})
 
 func stringArg(name string) function.Parameter {
 	return function.Parameter{Name: name, Type: cty.String}
@@ -159,8 +158,9 @@ func wideWithin(v cty.Value) bool {
 	return found
 }
 
-// operators are those of arithmetic. HCL's own answer infinity where they divide by
-// zero, and turn text into numbers that take seconds to write out.
+// operators are ours in the place of HCL's. Its arithmetic answers infinity where it
+// divides by zero, and turns text into numbers that take seconds to write out; the others
+// compare what can't be compared.
 var operators = map[*hclsyntax.Operation]*hclsyntax.Operation{
 	hclsyntax.OpAdd:      boundedOperator(hclsyntax.OpAdd, false),
 	hclsyntax.OpSubtract: boundedOperator(hclsyntax.OpSubtract, false),
@@ -168,23 +168,10 @@ var operators = map[*hclsyntax.Operation]*hclsyntax.Operation{
 	hclsyntax.OpDivide:   boundedOperator(hclsyntax.OpDivide, true),
 	hclsyntax.OpModulo:   boundedOperator(hclsyntax.OpModulo, true),
 	hclsyntax.OpNegate:   boundedOperator(hclsyntax.OpNegate, false),
-}
 
-// boundOperators makes the operators of a tree ours.
-func boundOperators(body *hclsyntax.Body) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
-		switch n := n.(type) {
-		case *hclsyntax.BinaryOpExpr:
-			if ours := operators[n.Op]; ours != nil {
-				n.Op = ours
-			}
-		case *hclsyntax.UnaryOpExpr:
-			if ours := operators[n.Op]; ours != nil {
-				n.Op = ours
-			}
-		}
-		return nil
-	})
+	// Comparisons of numbers and logic take nothing that a secret could become.
+	hclsyntax.OpEqual:    guardOperator(hclsyntax.OpEqual),
+	hclsyntax.OpNotEqual: guardOperator(hclsyntax.OpNotEqual),
 }
 
 // What stands before the colon is the summary of a finding.

@@ -22,6 +22,7 @@ func seeds(f *testing.F) {
 	f.Add([]byte(orders))
 	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = jsondecode(\"{}\")\n  b = try(local.a.b, cidrhost(\"10.0.0.0/8\", -1))\n}\n"))
+	f.Add([]byte("locals {\n  a = secret(\"a\")\n  b = [for k, v in { x = \"${local.a}-\" } : v if k == try(upper(v), v)]\n  c = { (local.b[0]) = 1 }[local.a] ? 1 : can(local.a[\"x\"])\n}\nservice \"s\" {\n  app \"m\" {\n    for_each = { a = local.a }\n    command = [each.value]\n    env = merge({ A = format(\"%s\", each.value) }, zipmap(keys({ b = 1 }), [local.a]))\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = <<-EOT\n    x ${1e9}\n  EOT\n}\n"))
 }
 
@@ -38,6 +39,11 @@ func FuzzLoad(f *testing.F) {
 		s, findings := one.Load(m)
 		if (s == nil) != findings.HasErrors() {
 			t.Fatalf("set %v with findings\n%s", s != nil, printed(findings))
+		}
+		for _, x := range findings { // what stands around them are lines of the file
+			if holdsMark(x.Summary + x.Detail) {
+				t.Errorf("a mark is shown: %q %q", x.Summary, x.Detail)
+			}
 		}
 		if !utf8.ValidString(printed(findings)) {
 			t.Error("findings are not printable")

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -56,7 +57,7 @@ func (c *ipConfig) Validate() []Problem {
 type appConfig struct {
 	Command []string          `hcl:"command" doc:"The program and its arguments."`
 	User    string            `hcl:"user,optional" doc:"Who it runs as."`
-	Env     map[string]string `hcl:"env,optional" doc:"Its environment."`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Its environment."`
 	Ready   string            `hcl:"ready" default:"at_once" oneof:"at_once notify check" doc:"When it is up."`
 	Nice    int               `hcl:"nice,optional" doc:"Its priority."`
 	Weight  float64           `hcl:"weight,optional" doc:"Its share."`
@@ -65,6 +66,13 @@ type appConfig struct {
 	Linger  time.Duration     `hcl:"linger" default:"1s" doc:"How long it may go on."`
 	Limits  []limitConfig     `hcl:"limit,block" doc:"A limit."`
 	Log     *logConfig        `hcl:"log,block" doc:"Where its output goes."`
+}
+
+func (c *appConfig) Notes() []Problem {
+	if c.User != "root" {
+		return nil
+	}
+	return []Problem{{"user", "it may do anything", "Give it a user of its own."}, {"nice", "it may not be nice", "Set it."}}
 }
 
 func (c *appConfig) ReadyByChecks() bool { return c.Ready == "check" }
@@ -79,12 +87,23 @@ type logConfig struct {
 }
 
 type taskConfig struct {
-	Schedule string   `hcl:"schedule" doc:"When."`
-	Command  []string `hcl:"command" doc:"What."`
+	Command []string          `hcl:"command" doc:"What." export:"true"`
+	Env     map[string]string `hcl:"env,optional" secret:"true" doc:"Its environment."`
 }
 
 type httpConfig struct {
-	URL string `hcl:"url" doc:"What is asked for."`
+	URL      string   `hcl:"url" doc:"What is asked for."`
+	Password string   `hcl:"password,optional" secret:"true" reload:"live" doc:"Who asks."`
+	Tokens   []string `hcl:"tokens,optional" secret:"true" doc:"More of them."`
+}
+
+func (c *httpConfig) Validate() (out []Problem) {
+	for _, token := range c.Tokens {
+		if strings.Contains(token, ",") {
+			out = append(out, Problem{"tokens", fmt.Sprintf("%q is no token", token), fmt.Sprintf("%s holds a comma, %.5s.", token, token)})
+		}
+	}
+	return out
 }
 
 type tcpConfig struct {
@@ -107,12 +126,17 @@ func sortedKeys(m map[string]*Schema) []string {
 	return out
 }
 
+func task(s *Schema) *Schema {
+	s.Task = true
+	return s
+}
+
 var testKinds = fakeKinds{
 	resources: map[string]*Schema{
 		"mount": SchemaOf("mount", "A file system.", reflect.TypeFor[mountConfig]()),
 		"ip":    SchemaOf("ip", "An address.", reflect.TypeFor[ipConfig]()),
 		"app":   SchemaOf("app", "A process.", reflect.TypeFor[appConfig]()),
-		"task":  SchemaOf("task", "A scheduled command.", reflect.TypeFor[taskConfig]()),
+		"task":  task(SchemaOf("task", "A scheduled command.", reflect.TypeFor[taskConfig]())),
 	},
 	checks: map[string]*Schema{
 		"http": SchemaOf("http", "Asks for a page.", reflect.TypeFor[httpConfig]()),
@@ -159,7 +183,7 @@ func mustLoad(t testing.TB, l *Loader, m fstest.MapFS) *Spec {
 func resourceAt(t testing.TB, s *Spec, a Address) *Resource {
 	t.Helper()
 	if svc := s.Services[a.Service()]; svc != nil {
-		for _, r := range svc.Resources {
+		for _, r := range slices.Concat(svc.Resources, svc.Tasks) {
 			if r.Address == a {
 				return r
 			}

@@ -93,12 +93,15 @@ var (
 	serviceSchema  = SchemaOf("service", "What lives and moves together.", reflect.TypeFor[serviceArguments]())
 	resourceSchema = SchemaOf("resource", "What every resource takes.", reflect.TypeFor[resourceArguments]())
 	checkSchema    = SchemaOf("check", "What every check takes.", reflect.TypeFor[checkArguments]())
+	taskSchema     = SchemaOf("task", "What every task takes.", reflect.TypeFor[taskArguments]())
 	drillSchema    = SchemaOf("drill", "A rehearsed failover on a schedule.", reflect.TypeFor[drillArguments]())
 )
 
-// Language returns the schemas of what every service, resource and check takes, for
+// Language returns the schemas of what every service, resource, task and check takes, for
 // the manual, completion and explain. after and for_each stand beside them.
-func Language() []*Schema { return []*Schema{serviceSchema, resourceSchema, checkSchema, drillSchema} }
+func Language() []*Schema {
+	return []*Schema{serviceSchema, resourceSchema, taskSchema, checkSchema, drillSchema}
+}
 
 func atLeast(n, least int, field, what string) []Problem {
 	if n >= least {

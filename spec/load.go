@@ -26,6 +26,7 @@ type Options struct {
 	Node      Node
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
+	Notes     bool         // also find what is no mistake, which only people who look at a set need
 }
 
 // Loader reads a set of files again and again. It keeps the evaluated services and
@@ -37,7 +38,8 @@ type Loader struct {
 	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base     *hcl.EvalContext
 	defaults map[*Schema]*fixedDefaults
-	last     *Spec // the last set without errors
+	zones    map[string]*time.Location // by name; nil where there is none
+	last     *Spec                     // the last set without errors
 }
 
 // file is what is kept of one file between loads: no source, no syntax tree.
@@ -53,6 +55,7 @@ type file struct {
 	definitions  []*definition
 	reads        []read
 	includes     []include
+	secrets      []secretUse
 	services     []*Service
 	mentions     []mention
 	declared     []declaration
@@ -81,11 +84,13 @@ type run struct {
 	bodies   map[*file]*hclsyntax.Body
 	sources  map[*file][]byte
 	included map[string]*included
-	parsing  *parsing
-	bytes    int64
-	anyBad   bool // some file is not HCL: what seems to be missing may be in there
-	badIn    map[string]bool
-	findings []Finding
+
+	fingerprints map[string]string // of secrets, by name
+	parsing      *parsing
+	bytes        int64
+	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	badIn        map[string]bool
+	findings     []Finding
 }
 
 type included struct {
@@ -97,7 +102,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{},
+		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }
@@ -125,6 +130,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
 		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
+		fingerprints: map[string]string{},
 	}
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
@@ -182,7 +188,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 func (r *run) current(e entry) (f *file, fresh bool) {
 	known := r.files[e.path]
 	id := identityOf(e.info)
-	if known != nil && !known.racy && known.id == id && !known.incomplete && !r.includesChanged(known) {
+	if known != nil && !known.racy && known.id == id && !known.incomplete && !r.changedBeside(known) {
 		return known, false
 	}
 	now := time.Now()
@@ -192,7 +198,7 @@ func (r *run) current(e entry) (f *file, fresh bool) {
 		return nil, false
 	}
 	hash := sha256.Sum256(src)
-	if known != nil && known.hash == hash && !known.incomplete && !r.includesChanged(known) {
+	if known != nil && known.hash == hash && !known.incomplete && !r.changedBeside(known) {
 		known.id, known.racy = id, id.racy(now)
 		return known, false
 	}
@@ -222,8 +228,10 @@ func (r *run) read(e entry) ([]byte, bool) {
 	return src, true
 }
 
-func (r *run) includesChanged(f *file) bool {
-	return slices.ContainsFunc(f.includes, func(i include) bool {
+// changedBeside says whether something that a file's expressions read from outside the
+// set's own files, or by file("…"), is another than it was.
+func (r *run) changedBeside(f *file) bool {
+	return r.secretsChanged(f) || slices.ContainsFunc(f.includes, func(i include) bool {
 		now := r.include(i.path)
 		return now.err != nil || now.hash != i.hash
 	})
@@ -265,7 +273,7 @@ func (r *run) forget(f *file) {
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
 	})
 }
 

@@ -146,12 +146,12 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 
 func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 	if at := invalidUTF8(src); at >= 0 {
-		line := 1 + bytes.Count(src[:at], []byte{'\n'})
-		column := at - bytes.LastIndexByte(src[:at], '\n')
-		pos := hcl.Pos{Line: line, Column: column, Byte: at}
-		end := hcl.Pos{Line: line, Column: column + 1, Byte: at + 1}
-		return nil, []Finding{newFinding(codeEncoding, hcl.Range{Filename: name, Start: pos, End: end},
+		return nil, []Finding{newFinding(codeEncoding, rangeAt(name, src, at, 1),
 			fmt.Sprintf("Byte 0x%02x is not part of a UTF-8 character: save the file as UTF-8.", src[at]))}, true
+	}
+	if at := max(bytes.Index(src, []byte(markBegin)), bytes.Index(src, []byte(markEnd))); at >= 0 {
+		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
+			"U+E0C0 and U+E0C1 stand for secrets: remove it, and write secret(\"name\").")}, true
 	}
 	if at, deep := tooDeep(name, src); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at,
@@ -173,9 +173,22 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 	}
 	body, _ := parsed.Body.(*hclsyntax.Body)
 	if body != nil {
-		boundOperators(body)
+		for _, at := range guardTree(body) {
+			findings = append(findings, newFinding(codeMark, at, "U+E0C0 and U+E0C1 stand for secrets: write secret(\"name\")."))
+		}
 	}
 	return body, append(findings, withoutConsequences(wrong, src)...), len(wrong) > 0 || body == nil
+}
+
+// rangeAt is the place of one character of n bytes.
+func rangeAt(name string, src []byte, at, n int) hcl.Range {
+	line := 1 + bytes.Count(src[:at], []byte{'\n'})
+	column := at - bytes.LastIndexByte(src[:at], '\n')
+	return hcl.Range{
+		Filename: name,
+		Start:    hcl.Pos{Line: line, Column: column, Byte: at},
+		End:      hcl.Pos{Line: line, Column: column + 1, Byte: at + n},
+	}
 }
 
 // What an open quote, or an open ${ inside quotes, is called. Behind it text is taken

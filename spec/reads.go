@@ -82,7 +82,7 @@ func (x *evaluation) rootHint(root string, may access) string {
 			names = append(names, kind)
 		}
 	}
-	if n := nearest(root, names); n != "" {
+	if n := Nearest(root, names); n != "" {
 		return fmt.Sprintf("Did you mean %q? Text is written in quotes.", n)
 	}
 	return "Text is written in quotes; a value of your own is read as var.name or local.name."
@@ -124,7 +124,7 @@ func (x *evaluation) undefinedHint(root, name string) string {
 	for i := range visible {
 		visible[i] = strings.TrimPrefix(visible[i], root+".")
 	}
-	if n := nearest(name, visible); n != "" {
+	if n := Nearest(name, visible); n != "" {
 		return fmt.Sprintf("Did you mean %q?", root+"."+n)
 	}
 	if root == "var" {
@@ -164,6 +164,14 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 			x.report(codeResource, sourceRange(t, 2), may.service.resourceHint(kind, name), kind+"."+name, may.service.name)
 		}
 		return nil, "", false
+	}
+	if target.schema.Task {
+		detail := "A task runs now and then, so that nothing can be read of it: put the value into locals."
+		if !field {
+			detail = "A task runs now and then, so that nothing can start behind it: name a resource."
+		}
+		x.report(codeIsTask, sourceRange(t, 2), detail, target.local())
+		return target, "", false
 	}
 	if target.broken {
 		return target, "", false

@@ -24,6 +24,9 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 		if x.Severity == Warning {
 			severity = paint("1;33", string(x.Severity))
 		}
+		if x.Severity == Note {
+			severity = paint("1;36", string(x.Severity))
+		}
 		if at := x.where(); at != "" {
 			b.WriteString(paint("1", at) + ": ")
 		}
@@ -51,6 +54,9 @@ const maxSnippet = 160 // characters
 // snippet is the line of the finding and the marks below its token.
 func (f Finding) snippet() (line, mark string, ok bool) {
 	start := f.Range.Start
+	if f.Code == codePlainSecret { // the line would tell it to the log that this is written to
+		return "", "", false
+	}
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
 		return "", "", false
 	}

@@ -43,8 +43,9 @@ func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
 	return out
 }
 
-// resources evaluates all resources of a service, each behind those that it reads.
-func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resource {
+// resources evaluates all resources and tasks of a service, each behind those that it
+// reads. Tasks are sorted by address: none waits for another.
+func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) (out, tasks []*Resource) {
 	for _, b := range body.Blocks {
 		if b.Type != "drill" && b.Type != "placement" && b.Type != "reload" {
 			x.draft(s, b)
@@ -57,7 +58,6 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resourc
 	}
 	waves, left := graph.Waves()
 	x.reportCycles(s, left)
-	var out []*Resource
 	for _, wave := range waves {
 		for _, local := range wave {
 			kind, name, _ := strings.Cut(local, ".")
@@ -65,7 +65,11 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resourc
 			x.resource(s, d)
 			s.broken = s.broken || d.broken
 			for _, k := range d.keys {
-				if res := d.instances[k]; res != nil {
+				switch res := d.instances[k]; {
+				case res == nil:
+				case res.Task != nil:
+					tasks = append(tasks, res)
+				default:
 					out = append(out, res)
 				}
 			}
@@ -75,7 +79,8 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) []*Resourc
 		kind, name, _ := strings.Cut(local, ".")
 		x.resource(s, s.find(kind, name))
 	}
-	return out
+	slices.SortFunc(tasks, func(a, b *Resource) int { return strings.Compare(string(a.Address), string(b.Address)) })
+	return out, tasks
 }
 
 // draft notes a resource's kind and name.
@@ -86,7 +91,7 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.broken = true
 		// What refers to it, by the kind that is written or by the one that was meant,
 		// is no second mistake.
-		for _, kind := range []string{b.Type, nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+		for _, kind := range []string{b.Type, Nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
 			if len(b.Labels) > 0 {
 				s.brokenNames[kind+"."+b.Labels[0]] = true
 			} else {
@@ -137,7 +142,7 @@ func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Ran
 	out := map[string]hcl.Range{}
 	for _, e := range allExpressions(d.block.Body, nil) {
 		for _, t := range x.variables(e) {
-			if target := s.find(t.RootName(), second(t)); target != nil {
+			if target := s.find(t.RootName(), second(t)); target != nil && !target.schema.Task {
 				if _, known := out[target.local()]; !known {
 					out[target.local()] = t.SourceRange()
 				}
@@ -251,6 +256,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 			k = e
 		}
 		switch {
+		case holdsSecret(k):
+			x.reportSecretUse(expr.Range())
+			return nil, false
 		case !k.IsKnown():
 			d.unknownKeys = true
 			return []element{{value: cty.DynamicVal, unknown: true}}, true
@@ -319,17 +327,33 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 	}
 	ctx := x.siblingContext(s, d, each)
 	may := access{node: true, each: d.forEach != nil, service: s, reader: d}
-	own, config := x.run.newPart(resourceSchema), x.run.newPart(d.schema)
-	got := x.decode(&decoding{
+	common := resourceSchema
+	if d.schema.Task {
+		common = taskSchema
+	}
+	own, config := x.run.newPart(common), x.run.newPart(d.schema)
+	decoding := &decoding{
 		what: d.kind, body: d.block.Body, at: d.block.TypeRange, parts: []*part{config, own},
-		may: may, ctx: ctx, args: []string{"after", "for_each"}, blocks: []string{"check"},
-	})
-	res := newResource(s, d, e.key, own.value.Addr().Interface().(*resourceArguments))
+		may: may, ctx: ctx, args: []string{"after", "for_each"},
+	}
+	if !d.schema.Task {
+		decoding.blocks = []string{"check"}
+	}
+	got := x.decode(decoding)
 	after, ok := x.after(s, d, may, ctx)
+	var res *Resource
+	switch a := own.value.Addr().Interface().(type) {
+	case *taskArguments:
+		res = newTask(s, d, e.key, a)
+		ok = x.schedule(res.Task, own, d.block.Body) && ok
+	case *resourceArguments:
+		res = newResource(s, d, e.key, a)
+		var good bool
+		res.Checks, good = x.checks(d, may, ctx)
+		ok = ok && good
+	}
 	res.After = after
-	checks, checksOK := x.checks(d, may, ctx)
-	res.Checks = checks
-	if got == failed || !ok || !checksOK {
+	if got == failed || !ok {
 		return false
 	}
 	res.Config = config.value.Addr().Interface()

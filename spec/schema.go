@@ -119,6 +119,7 @@ type Kinds interface {
 //	secret:"true"  export:"true"  reload:"live"
 //	positive:"true"     0 can't be written: left out it means something else
 //
+// The fields of an embedded struct are read as if they stood in its place.
 // A field is a string, bool, int, int64, float64, Bytes, time.Duration, a slice of
 // string, or a map of string. A wrong struct is a bug and panics.
 func SchemaOf(name, doc string, t reflect.Type) *Schema {
@@ -126,8 +127,19 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 	if doc == "" {
 		panic(fmt.Sprintf("internal error: kind %s has no doc", name))
 	}
+	s.read(t, nil)
+	return s
+}
+
+func (s *Schema) read(t reflect.Type, outer []int) {
+	name := s.Name
 	for i := range t.NumField() {
 		f := t.Field(i)
+		index := append(outer[:len(outer):len(outer)], i)
+		if f.Anonymous {
+			s.read(f.Type, index)
+			continue
+		}
 		tag, ok := f.Tag.Lookup("hcl")
 		if !ok {
 			continue
@@ -140,7 +152,7 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 		if mode == "block" {
 			many := f.Type.Kind() == reflect.Slice
 			s.Blocks = append(s.Blocks, Block{
-				Name: argument, Many: many, Live: live, Index: f.Index,
+				Name: argument, Many: many, Live: live, Index: index,
 				Schema: SchemaOf(argument, f.Tag.Get("doc"), f.Type.Elem()),
 			})
 			continue
@@ -155,10 +167,9 @@ func SchemaOf(name, doc string, t reflect.Type) *Schema {
 			Live:     live,
 			Positive: f.Tag.Get("positive") == "true",
 			Type:     typeOf(name, f),
-			Index:    f.Index,
+			Index:    index,
 		})
 	}
-	return s
 }
 
 // Field returns the argument called name, or nil.

@@ -48,13 +48,16 @@ func Reveal(text string, value func(name string) (string, error)) (string, error
 	return out, nil
 }
 
+// shownMark also matches a mark that was cut short, or quoted as Go quotes.
+var shownMark = regexp.MustCompile(`(?:` + markBegin + `|\\ue0c0)([A-Za-z0-9._-]+)(?::[0-9a-f]*)?(?:` + markEnd + `|\\ue0c1)?`)
+
 // Redact shows text to people: secrets as they are written in HCL.
 func Redact(text string) string {
-	if !strings.Contains(text, markBegin) {
+	if !strings.Contains(text, markBegin) && !strings.Contains(text, `\ue0c0`) {
 		return text
 	}
-	return mark.ReplaceAllStringFunc(text, func(m string) string {
-		return fmt.Sprintf("${secret(%q)}", mark.FindStringSubmatch(m)[1])
+	return shownMark.ReplaceAllStringFunc(text, func(m string) string {
+		return fmt.Sprintf("${secret(%q)}", shownMark.FindStringSubmatch(m)[1])
 	})
 }
 

@@ -1,13 +1,17 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/svcctl/svcctl/internal/cron"
 )
 
 // mention is another service that a service names. Whether it exists is known only
@@ -42,10 +46,10 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 			same = append(same, r.name)
 		}
 	}
-	if n := nearest(name, same); n != "" {
+	if n := Nearest(name, same); n != "" {
 		return fmt.Sprintf("Did you mean %q?", kind+"."+n)
 	}
-	if n := nearest(kind+"."+name, all); n != "" {
+	if n := Nearest(kind+"."+name, all); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	return didYouMean(kind+"."+name, all)
@@ -112,7 +116,7 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 			known = clusterBlocks
 		}
 		detail := didYouMean(b.Type, known)
-		if nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
+		if Nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
 			detail = "A resource stands inside a service: service \"name\" { … }."
 		}
 		x.report(codeTopLevel, b.TypeRange, detail, b.Type)
@@ -278,7 +282,7 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
 	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
-	svc.Resources = x.resources(draft, b.Body)
+	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
 	svc.Range = at
 	if got == failed || draft.broken {
 		x.file.incomplete = true
@@ -303,6 +307,11 @@ func (r *run) before(fullName string) *Service {
 func samePlaces(a, b *Service) bool {
 	if a.Range != b.Range {
 		return false
+	}
+	for i, t := range a.Tasks {
+		if t.Range != b.Tasks[i].Range {
+			return false
+		}
 	}
 	for i, r := range a.Resources {
 		if r.Range != b.Resources[i].Range {
@@ -373,6 +382,10 @@ func (x *evaluation) drill(s *Service, b *hclsyntax.Block) {
 		return
 	}
 	d := p.value.Addr().Interface().(*drillArguments)
+	var mistake *cron.Error
+	if _, err := cron.Parse(d.Schedule, time.Local); errors.As(err, &mistake) && !p.unknown["schedule"] {
+		x.report(codeSchedule, b.Body.Attributes["schedule"].Expr.Range(), mistake.Write, mistake.Wrong)
+	}
 	s.Drills = append(s.Drills, Drill{Name: b.Labels[0], Schedule: d.Schedule, Action: d.Action, Window: d.Window})
 	x.report(codeNoEffect, b.TypeRange, "A drill moves a service to another node.", "drill", "in this version")
 }

@@ -92,7 +92,7 @@ func (r *run) checkMention(m mention, declared map[string]hcl.Range, lost map[st
 			break
 		}
 	}
-	if len(names) > 20 && nearest(m.to, names) == "" && !strings.HasPrefix(detail, "Did") {
+	if len(names) > 20 && Nearest(m.to, names) == "" && !strings.HasPrefix(detail, "Did") {
 		detail = "No service of the set has a name like it."
 	}
 	r.report(newFinding(codeService, m.at, detail, m.to))

@@ -77,9 +77,9 @@ func shortened(v cty.Value) string {
 	if !v.IsKnown() || v.IsNull() {
 		return "…"
 	}
-	s := v.AsString()
+	s := Redact(v.AsString())
 	if len(s) > 40 {
-		return s[:40] + "…"
+		return strings.ToValidUTF8(s[:40], "") + "…"
 	}
 	return s
 }

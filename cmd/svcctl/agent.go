@@ -60,7 +60,8 @@ func runAgent(ctx context.Context, o agentOptions) error {
 		return err
 	}
 	limitMemory()
-	log := newLog(config.Logs, o.log)
+	scrubber := agent.NewScrubber()
+	log := newLog(config.Logs, scrubber.Writer(o.log))
 	keep, err := keeper.Connect(ctx, keeper.Options{RunDir: config.State.Run, LogDir: config.LogDir(), Binary: keeperBinary()})
 	if err != nil {
 		return err
@@ -69,13 +70,20 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	feed := api.NewFeed(api.FeedSize, time.Now())
 	recorder := metrics.NewRecorder()
 	a, err := agent.New(agent.Options{
-		Config: config, Kinds: newKinds(keep), Log: log, StopOnExit: o.stopOnExit,
+		Config: config, Kinds: newKinds(keep), Log: log, Scrubber: scrubber, StopOnExit: o.stopOnExit,
 		Observer: agent.Observer{
 			Call: recorder.ObserveAction,
 			Check: func(_ string, _ spec.Address, _, kind string, took time.Duration, _ bool) {
 				recorder.ObserveCheck(kind, took)
 			},
 			Load: func(ok bool, _ time.Duration) { recorder.ObserveReload(ok) },
+			Ran: func(task spec.Address, run *engine.Run) {
+				if run == nil {
+					recorder.ForgetTask(task)
+				} else {
+					recorder.ObserveRun(task, run.Result)
+				}
+			},
 			Fact: feed.Publish,
 		},
 	})
@@ -134,6 +142,7 @@ func serveAgent(ctx context.Context, a *remoteAgent, feed *api.Feed, recorder *m
 			}
 		}
 	})
+	servers.Go(func() { reportTo(serving, a.Agent, log) })
 	err = a.Run(ctx)
 	signal.Stop(reread)
 	feed.Close()
@@ -185,7 +194,19 @@ type remoteAgent struct {
 }
 
 func (a *remoteAgent) Command(ctx context.Context, c engine.Command) error {
-	err := a.Agent.Command(ctx, c)
+	return unavailable(a.Agent.Command(ctx, c))
+}
+
+func (a *remoteAgent) ShutDown(ctx context.Context, by string) error {
+	return unavailable(a.Agent.ShutDown(ctx, by))
+}
+
+func (a *remoteAgent) Resume(ctx context.Context, by string) error {
+	return unavailable(a.Agent.Resume(ctx, by))
+}
+
+// unavailable marks what an agent answers that is ending.
+func unavailable(err error) error {
 	if errors.Is(err, agent.ErrEnded) {
 		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
@@ -220,6 +241,10 @@ func (a *remoteAgent) Plan(ctx context.Context, files map[string][]byte) (api.Pl
 	return plan, err
 }
 
+func (a *remoteAgent) Measured(ctx context.Context) (api.Measured, error) {
+	return a.Agent.Measured(ctx)
+}
+
 func (a *remoteAgent) Logs(ctx context.Context, address spec.Address, lines int, follow bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for line, err := range a.Agent.Logs(ctx, address, lines, follow) {
@@ -238,6 +263,20 @@ type metricsSource struct{ a *remoteAgent }
 
 func (m metricsSource) Snapshot(ctx context.Context) (*engine.Snapshot, error) {
 	return m.a.Snapshot(ctx)
+}
+
+func (m metricsSource) Measured(ctx context.Context) (metrics.Measured, error) {
+	measured, err := m.a.Agent.Measured(ctx)
+	out := make(metrics.Measured, len(measured))
+	for address, checks := range measured {
+		out[address] = make(map[string][]metrics.Value, len(checks))
+		for check, values := range checks {
+			for _, p := range values {
+				out[address][check] = append(out[address][check], metrics.Value(p))
+			}
+		}
+	}
+	return out, err
 }
 
 func (m metricsSource) Spec() metrics.Spec {

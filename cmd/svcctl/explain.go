@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/svcctl/svcctl/spec"
 )
@@ -21,11 +20,13 @@ type explainOptions struct {
 func (p *program) explainCommand() *cobra.Command {
 	o := &explainOptions{program: p}
 	c := &cobra.Command{
-		Use: "explain [KIND[.ARGUMENT]]", Short: "Say what a kind of resource or check is, and what it takes",
+		Use: "explain [KIND[.ARGUMENT]]", Short: "Say what a kind of resource, task or check is, and what it takes",
+		Long: "Say what a kind of resource, task or check is, what it takes, and show a whole service that uses it.\n" +
+			"KIND.ARGUMENT and KIND.BLOCK.ARGUMENT tell of one argument. service, resource, task and check tell of what\n" +
+			"the language itself gives to all of them. Without a name all kinds are listed.",
 		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			kinds := newKinds(nil)
-			return append(kinds.ResourceKinds(), kinds.CheckKinds()...), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return subjects(typed), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -38,57 +39,40 @@ func (p *program) explainCommand() *cobra.Command {
 	return c
 }
 
-// kindDoc is a kind as JSON tells it.
-type kindDoc struct {
-	Kind      string        `json:"kind"`
-	Of        string        `json:"of"` // resource or check
-	Doc       string        `json:"doc"`
-	Level     spec.Level    `json:"level,omitempty"`
-	Arguments []argumentDoc `json:"arguments"`
-}
-
-type argumentDoc struct {
-	Name     string   `json:"name"` // with the block that it is in: "block.argument"
-	Type     string   `json:"type"`
-	Doc      string   `json:"doc"`
-	Required bool     `json:"required"`
-	Default  string   `json:"default,omitempty"`
-	OneOf    []string `json:"one_of,omitempty"`
-	Live     bool     `json:"live"`
-	Secret   bool     `json:"secret"`
-	Export   bool     `json:"export"`
+// subjects are what explain can be asked for, for completion.
+func subjects(typed string) []string {
+	var out []string
+	kind, _, inside := strings.Cut(typed, ".")
+	for _, d := range describeAll(newKinds(nil)) {
+		if !inside {
+			out = append(out, d.Kind)
+			continue
+		}
+		for _, a := range d.Arguments {
+			if d.Kind == kind {
+				out = append(out, kind+"."+a.Name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (o *explainOptions) run() error {
-	docs := describeKinds(newKinds(nil))
+	docs := describeAll(newKinds(nil))
 	if o.subject != "" {
-		kind, argument, _ := strings.Cut(o.subject, ".")
-		var kept []kindDoc
-		for _, d := range docs {
-			if d.Kind != kind {
-				continue
-			}
-			if argument != "" {
-				d.Arguments = slices.DeleteFunc(d.Arguments, func(a argumentDoc) bool {
-					return a.Name != argument && !strings.HasPrefix(a.Name, argument+".")
-				})
-				if len(d.Arguments) == 0 {
-					continue
-				}
-			}
-			kept = append(kept, d)
+		found, err := find(docs, o.subject)
+		if err != nil {
+			return err
 		}
-		if len(kept) == 0 {
-			return usage("there is nothing called %s (`svcctl explain` lists the kinds)", o.subject)
-		}
-		docs = kept
+		docs = found
 	}
 	if o.asJSON {
 		return o.printJSON(docs)
 	}
 	for i, d := range docs {
 		if o.subject == "" {
-			fmt.Fprintf(o.out, "%-8s  %-8s  %s\n", d.Kind, d.Of, clip(d.Doc, o.width-20))
+			fmt.Fprintf(o.out, "%-10s  %-8s  %s\n", d.Kind, d.Of, clip(d.Doc, o.width-22))
 			continue
 		}
 		if i > 0 {
@@ -99,73 +83,117 @@ func (o *explainOptions) run() error {
 	return nil
 }
 
-func describeKinds(kinds spec.Kinds) []kindDoc {
-	var out []kindDoc
-	for _, k := range kinds.ResourceKinds() {
-		s := kinds.Resource(k)
-		out = append(out, kindDoc{Kind: k, Of: "resource", Doc: s.Doc, Level: s.Level, Arguments: describeArguments(s, "")})
+// find returns the kinds that a subject means, or what it says of one argument.
+func find(docs []kindDoc, subject string) ([]kindDoc, error) {
+	kind, argument, inside := strings.Cut(subject, ".")
+	var same []kindDoc
+	var kinds []string
+	for _, d := range docs {
+		kinds = append(kinds, d.Kind)
+		if d.Kind == kind {
+			same = append(same, d)
+		}
 	}
-	for _, k := range kinds.CheckKinds() {
-		s := kinds.Check(k)
-		out = append(out, kindDoc{Kind: k, Of: "check", Doc: s.Doc, Arguments: describeArguments(s, "")})
+	if len(same) == 0 {
+		return nil, usage("there is nothing called %s (%s)", subject, suggestion(kind, kinds, "`svcctl explain` lists the kinds"))
 	}
-	return out
+	if !inside {
+		return same, nil
+	}
+	var found []kindDoc
+	var names []string
+	for _, d := range same {
+		found, names = d.narrow(argument, found, names)
+	}
+	for _, d := range same { // what all of its sort take is an argument of it too
+		for _, common := range docs {
+			if len(found) == 0 && common.Of == "language" && common.Kind == d.Of {
+				found, names = common.narrow(argument, found, names)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, usage("there is nothing called %s (%s)", subject, suggestion(argument, names, fmt.Sprintf("`svcctl explain %s` lists its arguments", kind)))
+	}
+	return found, nil
 }
 
-func describeArguments(s *spec.Schema, prefix string) []argumentDoc {
-	out := []argumentDoc{}
-	for _, f := range s.Fields {
-		out = append(out, argumentDoc{
-			Name: prefix + f.Name, Type: typeWord(f.Type), Doc: f.Doc, Required: f.Required, Default: f.Default,
-			OneOf: f.OneOf, Live: f.Live, Secret: f.Secret, Export: f.Export,
-		})
+// narrow adds what d says of an argument, or of a block and what is in it.
+func (d kindDoc) narrow(argument string, found []kindDoc, names []string) ([]kindDoc, []string) {
+	d.Arguments = slices.DeleteFunc(slices.Clone(d.Arguments), func(a argumentDoc) bool {
+		names = append(names, a.Name)
+		return a.Name != argument && !strings.HasPrefix(a.Name, argument+".")
+	})
+	if d.Example = ""; len(d.Arguments) > 0 {
+		found = append(found, d)
 	}
-	for _, b := range s.Blocks {
-		out = append(out, argumentDoc{Name: prefix + b.Name, Type: "block", Doc: b.Schema.Doc, Live: b.Live})
-		out = append(out, describeArguments(b.Schema, prefix+b.Name+".")...)
-	}
-	return out
+	return found, names
 }
 
-func typeWord(t cty.Type) string {
-	switch {
-	case t.IsListType():
-		return "list of " + t.ElementType().FriendlyName()
-	case t.IsMapType():
-		return "map of " + t.ElementType().FriendlyName()
-	default:
-		return t.FriendlyName()
+func suggestion(word string, words []string, otherwise string) string {
+	if n := spec.Nearest(word, words); n != "" {
+		return "did you mean " + n + "?"
 	}
+	return otherwise
 }
 
 func printKind(w io.Writer, d kindDoc, width int) {
 	head := d.Of + " " + d.Kind
+	switch {
+	case d.Of == "language" && d.Kind == "service":
+		head = "every service"
+	case d.Of == "language":
+		head = d.Kind
+	case d.Of == d.Kind:
+		head = "the kind " + d.Kind
+	}
 	if d.Level != "" {
 		head += " (safety level " + string(d.Level) + ")"
 	}
 	fmt.Fprintf(w, "%s\n%s\n", head, wrap(d.Doc, "  ", width))
 	for _, a := range d.Arguments {
-		facts := []string{a.Type}
-		if a.Required {
-			facts = append(facts, "required")
-		}
-		if a.Default != "" {
-			facts = append(facts, fmt.Sprintf("default %q", a.Default))
-		}
-		if len(a.OneOf) > 0 {
-			facts = append(facts, "one of "+strings.Join(a.OneOf, ", "))
-		}
-		if a.Live {
-			facts = append(facts, "changed without a restart")
-		}
-		if a.Secret {
-			facts = append(facts, "never shown")
-		}
-		if a.Export {
-			facts = append(facts, "readable as "+d.Kind+".NAME."+a.Name)
-		}
-		fmt.Fprintf(w, "\n  %s  (%s)\n%s\n", a.Name, strings.Join(facts, "; "), wrap(a.Doc, "      ", width))
+		fmt.Fprintf(w, "\n  %s  (%s)\n%s\n", a.Name, strings.Join(a.facts(d.Kind), "; "), wrap(a.Doc, "      ", width))
 	}
+	if d.Example == "" {
+		return
+	}
+	if len(d.Reads) > 0 {
+		fmt.Fprintf(w, "\n%s\n", wrap("Other resources may read also "+strings.Join(d.Reads, ", ")+".", "  ", width))
+	}
+	if d.Of != d.Kind { // else it stands below
+		fmt.Fprintf(w, "\n%s\n", wrap(fmt.Sprintf("What every %s takes as well: svcctl explain %s.", d.Of, d.Of), "  ", width))
+	}
+	fmt.Fprintf(w, "\n  Example:\n\n")
+	for line := range strings.Lines(strings.TrimRight(d.Example, "\n") + "\n") {
+		fmt.Fprint(w, strings.TrimRight("    "+line, " \n")+"\n")
+	}
+}
+
+// facts are what an argument's table cells say, in words.
+func (a argumentDoc) facts(kind string) []string {
+	facts := []string{a.Type}
+	if a.Required {
+		facts = append(facts, "required")
+	}
+	if a.Repeated {
+		facts = append(facts, "may be repeated")
+	}
+	if a.Default != "" {
+		facts = append(facts, fmt.Sprintf("default %q", a.Default))
+	}
+	if len(a.OneOf) > 0 {
+		facts = append(facts, "one of "+strings.Join(a.OneOf, ", "))
+	}
+	if a.Live {
+		facts = append(facts, "changed without a restart")
+	}
+	if a.Secret {
+		facts = append(facts, "takes secrets, never shown")
+	}
+	if a.Export {
+		facts = append(facts, "readable as "+kind+".NAME."+a.Name)
+	}
+	return facts
 }
 
 // wrap breaks text at blanks into lines of at most width columns.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,15 +26,22 @@ func TestValidatePrintsFindingsAndNothingElse(t *testing.T) {
 		}
 	}
 	code, out, _ := runLine("validate", "--format", "json", good, bad)
-	var found []struct {
-		Code, File string
-		Line       int
+	type finding struct {
+		Code, File, Severity string
+		Line                 int
 	}
+	var found []finding
 	if err := json.Unmarshal([]byte(out), &found); err != nil || code != exitFailed {
 		t.Fatalf("exit %d: %v in %s", code, err, out)
 	}
-	if len(found) == 0 || found[0].File != bad || found[0].Line != 2 || !strings.HasPrefix(found[0].Code, "SV") {
+	found = slices.DeleteFunc(found, func(f finding) bool { return f.Severity == "note" }) // of what good leaves open
+	if len(found) != 1 || found[0].File != bad || found[0].Line != 2 || !strings.HasPrefix(found[0].Code, "SV") {
 		t.Errorf("found %+v", found)
+	}
+	for format, part := range map[string]string{"sarif": `"ruleId": "SV`, "junit": "<testsuite name=", "github": "::error file=" + bad + ",line=2,"} {
+		if code, out, stderr := runLine("validate", "--format", format, bad); code != exitFailed || !strings.Contains(out, part) || stderr != "" {
+			t.Errorf("%s: exit %d, no %s in\n%s%s", format, code, part, out, stderr)
+		}
 	}
 	if code, _, _ := runLine("validate", "--format", "sarif5", good); code != exitUsage {
 		t.Errorf("exit %d", code)

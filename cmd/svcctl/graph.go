@@ -82,13 +82,16 @@ func (o *graphOptions) vertices(ctx context.Context) (out []vertex, err error) {
 			for _, r := range i.Resources {
 				out = append(out, vertex{r.Address, r.After, r.Optional || r.Disabled})
 			}
+			for _, t := range i.Tasks {
+				out = append(out, vertex{t.Address, t.After, true})
+			}
 		}
 	}
 	return out, nil
 }
 
 func (o *graphOptions) fromPath() (out []vertex, err error) {
-	s, found, err := loadPath(o.target, o.node)
+	s, found, err := loadPath(o.target, o.node, false)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +102,9 @@ func (o *graphOptions) fromPath() (out []vertex, err error) {
 	for _, name := range s.Names {
 		for _, r := range s.Services[name].Resources {
 			out = append(out, vertex{r.Address, r.After, r.Optional || r.Disabled})
+		}
+		for _, t := range s.Services[name].Tasks {
+			out = append(out, vertex{t.Address, t.After, true})
 		}
 	}
 	return out, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/svcctl/svcctl/drivers/loop"
 	"github.com/svcctl/svcctl/drivers/mount"
 	"github.com/svcctl/svcctl/drivers/netns"
+	"github.com/svcctl/svcctl/drivers/route"
 	"github.com/svcctl/svcctl/drivers/sql"
 	"github.com/svcctl/svcctl/drivers/systemd"
 	"github.com/svcctl/svcctl/drivers/tcp"
@@ -28,6 +29,7 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	loop.Register(r)
 	mount.Register(r)
 	netns.Register(r)
+	route.Register(r)
 	systemd.Register(r)
 	disk.Register(r)
 	dns.Register(r)

@@ -24,7 +24,7 @@ type logsOptions struct {
 func (p *program) logsCommand() *cobra.Command {
 	o := &logsOptions{program: p}
 	c := &cobra.Command{
-		Use: "logs SERVICE[/KIND.NAME]", Short: "Show what the processes of a service, or of one resource, wrote",
+		Use: "logs SERVICE[/KIND.NAME]", Short: "Show what the processes of a service, or of one resource or task, wrote",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target = args[0]
@@ -89,6 +89,11 @@ func (o *logsOptions) addresses(ctx context.Context, c *api.Client) ([]spec.Addr
 		for _, r := range s.Instances[0].Resources {
 			if name != service || r.Address == spec.Address(o.target) {
 				out = append(out, r.Address)
+			}
+		}
+		for _, t := range s.Instances[0].Tasks {
+			if name != service || t.Address == spec.Address(o.target) {
+				out = append(out, t.Address)
 			}
 		}
 		if len(out) == 0 {

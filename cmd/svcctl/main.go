@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // a task's time zone is known on a host that has none installed
 )
 
 func main() {

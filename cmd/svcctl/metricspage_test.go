@@ -26,7 +26,15 @@ func (oneOfEach) Snapshot(context.Context) (*engine.Snapshot, error) {
 			Address: "web/app.main", Kind: "app", State: engine.Up,
 			Checks: []engine.CheckView{{Name: "page", Kind: "http", State: engine.CheckUp}},
 		}},
+		Tasks: []engine.TaskView{{
+			Address: "web/task.backup", Kind: "task", State: engine.TaskIdle, Next: time.Unix(4, 0), LastSuccess: time.Unix(3, 0),
+			Last: &engine.Run{Started: time.Unix(2, 0), Ended: time.Unix(3, 0), Result: engine.RunSucceeded},
+		}},
 	}}}, nil
+}
+
+func (oneOfEach) Measured(context.Context) (metrics.Measured, error) {
+	return metrics.Measured{"web/app.main": {"page": {{Label: "time", Unit: "seconds"}, {Label: "requests", Counter: true}}}}, nil
 }
 
 func (oneOfEach) Spec() metrics.Spec {
@@ -42,6 +50,7 @@ func metricsPage(t *testing.T) string {
 	r.ObserveCheck("http", time.Second)
 	r.ObserveRelocation("node lost", time.Second)
 	r.ObserveReload(true)
+	r.ObserveRun("web/task.backup", engine.RunSucceeded)
 	answer := httptest.NewRecorder()
 	metrics.Handler(oneOfEach{}, r, "v0").ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if answer.Code != http.StatusOK {

@@ -150,8 +150,14 @@ func (o *statusOptions) printTree(s *api.ServiceStatus, now time.Time) {
 		for k := range i.Resources {
 			width = max(width, len(i.Resources[k].Address.Local()))
 		}
+		for k := range i.Tasks {
+			width = max(width, len(i.Tasks[k].Address.Local()))
+		}
 		for k := range i.Resources {
-			o.printResource(&i.Resources[k], width, k == len(i.Resources)-1, now)
+			o.printResource(&i.Resources[k], width, k == len(i.Resources)-1 && len(i.Tasks) == 0, now)
+		}
+		for k := range i.Tasks {
+			o.printTask(&i.Tasks[k], width, k == len(i.Tasks)-1, now)
 		}
 	}
 }
@@ -202,6 +208,42 @@ func (o *statusOptions) printResource(r *api.ResourceStatus, width int, last boo
 	}
 }
 
+func (o *statusOptions) printTask(t *api.TaskStatus, width int, last bool, now time.Time) {
+	branch, under := "├─ ", "│  "
+	if last {
+		branch, under = "└─ ", "   "
+	}
+	facts := []string{}
+	if t.Running != nil {
+		facts = append(facts, "for "+age(now.Sub(t.Running.Started)))
+		if t.Running.PID != 0 {
+			facts = append(facts, fmt.Sprintf("pid %d", t.Running.PID))
+		}
+	}
+	if t.Schedule != "" {
+		facts = append(facts, t.Schedule)
+	}
+	if !t.Next.IsZero() {
+		facts = append(facts, "next "+moment(t.Next))
+	}
+	state := stateOfTask(t)
+	line := fmt.Sprintf("  %s%-*s  %s  %s", branch, width, t.Address.Local(), o.paint(stateColour(state), fmt.Sprintf("%-8s", state)), strings.Join(facts, "  "))
+	fmt.Fprintln(o.out, strings.TrimRight(line, " "))
+	if t.Why != "" {
+		fmt.Fprintln(o.out, "  "+under+"   "+o.paint(yellow, t.Why))
+	}
+	if r := t.Last; r != nil {
+		text := "last run " + o.paint(stateColour(string(r.Result)), string(r.Result)) + " " + age(now.Sub(lastMoment(r))) + " ago"
+		if r.Why != "" {
+			text += ": " + r.Why
+		}
+		fmt.Fprintln(o.out, "  "+under+"   "+text)
+	}
+	for _, n := range t.Notices {
+		fmt.Fprintln(o.out, "  "+under+"   note: "+n)
+	}
+}
+
 func freezeWords(f *engine.Freeze) string {
 	text := "frozen by " + f.By
 	if f.Reason != "" {
@@ -213,14 +255,16 @@ func freezeWords(f *engine.Freeze) string {
 	return text
 }
 
-// stateColour is of the states of resources, services and checks.
+// stateColour is of the states of resources, services, checks and tasks, and of the
+// results of runs.
 func stateColour(state string) colour {
 	switch state {
-	case string(engine.Up):
+	case string(engine.Up), string(engine.TaskRunning), string(engine.RunSucceeded):
 		return green
-	case string(engine.Failed), string(engine.Stuck):
+	case string(engine.Failed), string(engine.Stuck), string(engine.RunTimeout), string(engine.RunLost):
 		return red
-	case string(engine.Starting), string(engine.Stopping), string(engine.InstanceDegraded):
+	case string(engine.Starting), string(engine.Stopping), string(engine.InstanceDegraded), string(engine.TaskWaiting),
+		string(engine.RunMissed), string(engine.RunSkipped):
 		return yellow
 	default:
 		return ""

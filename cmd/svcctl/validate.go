@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,12 @@ type validateOptions struct {
 	paths  []string
 	format string
 	node   string
+	notes  bool
 }
+
+// formats are those that findings are written in: for people, programs, code scanning,
+// test reports, and the runners of GitHub.
+var formats = []string{"text", "json", "sarif", "junit", "github"}
 
 func (p *program) validateCommand() *cobra.Command {
 	o := &validateOptions{program: p}
@@ -31,27 +38,40 @@ func (p *program) validateCommand() *cobra.Command {
 			return o.run()
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "text", "text or json")
+	c.Flags().StringVar(&o.format, "format", "text", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.node, "node", "", "evaluate as for this node; by default node.* is not known")
+	c.Flags().BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (other formats than text always have it)")
 	return c
 }
 
 func (o *validateOptions) run() error {
-	if o.format != "text" && o.format != "json" {
-		return usage("cannot write the format %q (use text or json)", o.format)
+	if !slices.Contains(formats, o.format) {
+		return usage("cannot write the format %q (use %s)", o.format, strings.Join(formats, ", "))
 	}
 	all := spec.Findings{}
 	for _, p := range o.paths {
-		_, found, err := loadPath(p, o.node)
+		_, found, err := loadPath(p, o.node, true)
 		if err != nil {
 			return err
 		}
 		all = append(all, found...)
 	}
-	if o.format == "json" {
-		all.WriteJSON(o.out)
-	} else {
+	switch o.format {
+	case "text":
+		if !o.notes {
+			all = all.WithoutNotes()
+		}
 		all.WriteText(o.out, o.colour)
+	case "json":
+		all.WriteJSON(o.out)
+	case "sarif":
+		all.WriteSARIF(o.out, version())
+	case "junit":
+		all.WriteJUnit(o.out)
+	case "github":
+		all.WriteGitHub(o.out)
+	default:
+		panic("internal error: format " + o.format)
 	}
 	if all.HasErrors() {
 		return findings()
@@ -61,12 +81,12 @@ func (o *validateOptions) run() error {
 
 // loadPath reads the set of a directory, or of one file. Its findings name files as
 // the user can open them.
-func loadPath(p, node string) (*spec.Spec, spec.Findings, error) {
+func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	fsys, root, err := setOf(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}})
+	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}, Notes: notes})
 	s, found := loader.Load(fsys)
 	for i := range found {
 		if found[i].File != "" {

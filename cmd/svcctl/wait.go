@@ -35,6 +35,7 @@ type wait struct {
 	tags      []string
 	before    map[spec.Address]time.Time // since when what a restart must end was on
 	timeout   time.Duration
+	off       bool // a stop of all that there is, standby resources too
 }
 
 // verdict is what a status says about the wish.
@@ -182,7 +183,7 @@ func (w *wait) isTrue(s *api.ServiceStatus) (bool, string) {
 	whole := len(w.resources)+len(w.tags) == 0
 	if whole {
 		if w.verb == engine.CommandStop {
-			return s.State == engine.InstanceDown || s.State == engine.InstanceStandby, why
+			return s.State == engine.InstanceDown || s.State == engine.InstanceStandby && !w.off, why
 		}
 		if !s.Available || s.State == engine.InstanceStarting || s.State == engine.InstanceStopping {
 			return false, why

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcctl/svcctl/api"
+	"github.com/svcctl/svcctl/engine"
 )
 
 type whyOptions struct {
@@ -96,6 +97,23 @@ func reasonsOf(s *api.ServiceStatus) []because {
 				}
 			}
 		}
+		for k := range i.Tasks {
+			out = append(out, reasonsOfTask(&i.Tasks[k])...)
+		}
+	}
+	return out
+}
+
+// reasonsOfTask tell why it waits or can't be ended, and why its last run did not succeed.
+func reasonsOfTask(t *api.TaskStatus) (out []because) {
+	if t.Why != "" {
+		out = append(out, because{string(t.Address), stateOfTask(t), t.Why})
+	}
+	if t.Last != nil && t.Last.Result != engine.RunSucceeded && t.Last.Why != "" {
+		out = append(out, because{string(t.Address) + " last run", string(t.Last.Result), t.Last.Why})
+	}
+	for _, n := range t.Notices {
+		out = append(out, because{string(t.Address), stateOfTask(t), n})
 	}
 	return out
 }

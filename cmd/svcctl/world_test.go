@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,11 @@ type world struct {
 	spec   api.SpecStatus
 	apply  api.ApplyResult
 	files  map[string][]byte
+	runs   map[spec.Address][]engine.Run
+	lines  map[spec.Address][]string // of output, where not the usual ones
+	socket string
+	close  func() // the agent's socket; serve opens it again
+	t      *testing.T
 }
 
 const declared = `
@@ -60,11 +66,16 @@ var morning = time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 // newWorld runs the declared services; the returned function runs a command line.
 func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, stderr string)) {
 	t.Helper()
+	return newWorldOf(t, declared)
+}
+
+func newWorldOf(t *testing.T, declared string) (*world, func(args ...string) (code int, stdout, stderr string)) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "all.hcl"), []byte(declared), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, found, err := loadPath(dir, "n1")
+	s, found, err := loadPath(dir, "n1", false)
 	if err != nil || found.HasErrors() {
 		var text strings.Builder
 		found.WriteText(&text, false)
@@ -72,30 +83,42 @@ func newWorld(t *testing.T) (*world, func(args ...string) (code int, stdout, std
 	}
 	w := &world{
 		engine: engine.New(engine.Config{Node: "n1"}), now: morning, feed: api.NewFeed(256, morning),
-		broken: map[string]string{}, held: map[string]bool{},
+		broken: map[string]string{}, held: map[string]bool{}, runs: map[spec.Address][]engine.Run{}, lines: map[spec.Address][]string{},
 		spec: api.SpecStatus{Cluster: "prod", Revision: 12, State: api.SpecCurrent, Valid: true},
 	}
 	w.step(engine.Reload{Spec: s})
 	for _, name := range s.Names {
 		w.step(engine.Permission{Service: name, Epoch: 1})
 	}
-	socket := filepath.Join(dir, "agent.sock")
-	l, err := api.Listen(socket)
+	w.t, w.socket = t, filepath.Join(dir, "agent.sock")
+	w.serve()
+	t.Cleanup(func() { w.close() })
+	return w, func(args ...string) (int, string, string) { return runLine(append(w.args(), args...)...) }
+}
+
+func (w *world) args() []string { return []string{"--server", "unix://" + w.socket} }
+
+// serve answers on the socket until close.
+func (w *world) serve() {
+	w.t.Helper()
+	l, err := api.Listen(w.socket)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- (&api.Server{Agent: w, Feed: w.feed}).Serve(ctx, l) }()
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 	})
-	return w, func(args ...string) (int, string, string) {
-		return runLine(append([]string{"--server", "unix://" + socket}, args...)...)
-	}
+}
+
+func (w *world) view(service string) *engine.ServiceView {
+	s, _ := w.Snapshot(context.Background())
+	return s.Service(service)
 }
 
 func runLine(args ...string) (int, string, string) {
@@ -122,6 +145,8 @@ func (w *world) step(ev engine.Event) (reply error) {
 				}
 			case engine.Reply:
 				reply = a.Err
+			case engine.Ran:
+				w.runs[a.Address] = append(w.runs[a.Address], a.Run)
 			case engine.Record:
 				w.feed.Publish(w.now, a.Fact)
 			}
@@ -158,9 +183,37 @@ func (w *world) Snapshot(context.Context) (*engine.Snapshot, error) {
 
 func (w *world) Notices(spec.Address) []string { return nil }
 
+func (w *world) Measured(context.Context) (api.Measured, error) { return nil, nil }
+
+func (w *world) History(_ context.Context, task spec.Address, limit int) ([]engine.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	runs := slices.Clone(w.runs[task])
+	slices.Reverse(runs)
+	return runs[:min(limit, len(runs))], nil
+}
+
 func (w *world) Command(_ context.Context, c engine.Command) error {
 	c.ID = "1"
 	return w.step(c)
+}
+
+func (w *world) ShutDown(_ context.Context, by string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Why: "shut down by " + by, Off: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) Resume(context.Context, string) error {
+	for _, s := range []string{"orders", "shop/web"} {
+		if err := w.step(engine.Permission{Service: s, Epoch: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *world) Spec(context.Context) (api.SpecStatus, error) { return w.spec, nil }
@@ -180,6 +233,16 @@ func (w *world) Logs(_ context.Context, a spec.Address, _ int, _ bool) iter.Seq2
 			yield("", fmt.Errorf("no log of %s: %w", a, api.ErrNotFound))
 			return
 		}
-		_ = yield("hello", nil) && yield("world", nil)
+		w.mu.Lock()
+		lines := w.lines[a]
+		w.mu.Unlock()
+		if lines == nil {
+			lines = []string{"hello", "world"}
+		}
+		for _, line := range lines {
+			if !yield(line, nil) {
+				return
+			}
+		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package app makes a program run, as a child of the keeper.
+// Package app makes programs run, as children of the keeper: for as long as the service is up, or as tasks that end.
 package app
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
-// Register adds the kind app. Without a keeper the kind can be validated, not run.
+// Register adds the kinds app and task. Without a keeper they can be validated, not run.
 func Register(r *drivers.Registry, k *keeper.Client) {
 	drivers.DefineKind(r, "app", "A program that runs as long as the service is up.",
 		func(o drivers.Opening, c *Config) (drivers.Driver, error) {
@@ -24,7 +24,14 @@ func Register(r *drivers.Registry, k *keeper.Client) {
 				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
 			}
 			return &app{opening: o, keeper: k, id: string(o.Address), config: c}, nil
-		}, drivers.WithLevel(spec.LevelKernel))
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(example))
+	drivers.DefineTask(r, "task", "A program that runs and ends, on a schedule or when asked for.",
+		func(o drivers.Opening, c *TaskConfig) (drivers.Driver, error) {
+			if k == nil {
+				return nil, fmt.Errorf("cannot open %s: there is no keeper to run it", o.Address)
+			}
+			return &task{app{opening: o, keeper: k, id: string(o.Address), config: c.app()}}, nil
+		}, drivers.WithLevel(spec.LevelKernel), drivers.WithExample(taskExample))
 }
 
 type app struct {

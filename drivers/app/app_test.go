@@ -23,7 +23,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(keeper.Main(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) > 1 && os.Args[1] == "inside" {
+		os.Exit(inside(os.Args[2:]))
+	}
+	code := m.Run()
+	if probeDir != "" {
+		os.RemoveAll(probeDir)
+	}
+	os.Exit(code)
 }
 
 type host struct {
@@ -35,7 +42,12 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	dir := t.TempDir()
-	h := &host{t: t, opts: keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}}}
+	return serve(t, keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}})
+}
+
+func serve(t *testing.T, opts keeper.Options) *host {
+	t.Helper()
+	h := &host{t: t, opts: opts}
 	h.connect()
 	t.Cleanup(func() {
 		all, err := h.keeper.List(h.ctx())
@@ -74,9 +86,13 @@ func (h *host) ctx() context.Context {
 
 // config has the defaults that the loader would have filled in.
 func config(command ...string) *Config {
-	return &Config{
-		Command: command, Cwd: "/", Umask: "022", Type: "simple", StopSignal: "TERM",
-		KillAfter: 10 * time.Second, Ready: "started", LogSize: 1 << 20, LogFiles: 3,
+	return &Config{Program: program(command...), Type: "simple", Ready: "started"}
+}
+
+func program(command ...string) Program {
+	return Program{
+		Command: command, Cwd: "/", Umask: "022", StopSignal: "TERM",
+		KillAfter: 10 * time.Second, LogSize: 1 << 20, LogFiles: 3,
 	}
 }
 
@@ -266,9 +282,9 @@ func TestReadinessByNotifyIsAwaited(t *testing.T) {
 	c := config("sleep", "1000")
 	c.Ready = "notify"
 	d := h.open(c)
-	ctx, cancel := context.WithTimeout(h.ctx(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(h.ctx(), 500*time.Millisecond)
 	defer cancel()
-	// The agent adds "(not done within 50ms)".
+	// The agent adds "(not done within 500ms)".
 	want := "cannot complete the start of " + d.id + ": it runs, but did not say READY=1 to its NOTIFY_SOCKET; see its log, or raise timeouts.start"
 	if err := d.Start(ctx); err == nil || err.Error() != want {
 		t.Errorf("start of one that says nothing: %v, want %s", err, want)
@@ -368,7 +384,7 @@ func TestALiveChangeIsUsedByTheNextStop(t *testing.T) {
 
 func TestAFailedStartSaysWhatToDo(t *testing.T) {
 	h := newHost(t)
-	for name, c := range map[string]*Config{
+	for name, c := range map[string]Program{
 		"there is no such user": {User: "no-such-user-here"},
 		"no such program":       {Command: []string{"no-such-program"}},
 		"no such file":          {Command: []string{"/no/such/program"}},
@@ -426,6 +442,9 @@ func TestAMistakeNamesWhatToWriteInstead(t *testing.T) {
 	if p := config("true").Validate(); len(p) > 0 {
 		t.Errorf("the defaults: %+v", p)
 	}
+	if p := (&TaskConfig{}).Validate(); len(p) == 0 || p[0].Field != "command" {
+		t.Errorf("a task without a command: %+v", p)
+	}
 }
 
 func TestLimitsAndSignalsReadAsInAShell(t *testing.T) {
@@ -449,5 +468,14 @@ func TestLimitsAndSignalsReadAsInAShell(t *testing.T) {
 		if _, err := parseSignal(text); err == nil {
 			t.Errorf("accepted: %q", text)
 		}
+	}
+}
+
+func TestAnUpgradeLeavesWhatRunsAsItIs(t *testing.T) {
+	c := config("/usr/bin/web", "--port", "80")
+	c.User, c.Env, c.Memory = "www", map[string]string{"LOG": "info"}, 1<<30
+	// As the version before sandboxes made it.
+	if got, want := c.digest(), "b6a6eb45afb162d609651270ac13f876"; got != want {
+		t.Errorf("the digest is %s, was %s: every running app would be restarted", got, want)
 	}
 }

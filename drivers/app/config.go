@@ -17,13 +17,13 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
-// Config is what an app block may say.
-type Config struct {
+// Program is what apps and tasks say alike.
+type Program struct {
 	Command    []string          `hcl:"command" export:"true" doc:"The program and its arguments; no shell is between. A name without a slash is looked for in PATH."`
 	User       string            `hcl:"user,optional" export:"true" doc:"The user it runs as, by name or number. Default: the agent's own."`
 	Group      string            `hcl:"group,optional" export:"true" doc:"Its group. Default: the first group of the user."`
 	Groups     []string          `hcl:"groups,optional" doc:"Its supplementary groups. Default: those of the user."`
-	Env        map[string]string `hcl:"env,optional" doc:"Variables of its environment, beside PATH, HOME, USER, LOGNAME, SHELL and the SVCCTL_ ones. Nothing is inherited from the agent."`
+	Env        map[string]string `hcl:"env,optional" secret:"true" doc:"Variables of its environment, beside PATH, HOME, USER, LOGNAME, SHELL and the SVCCTL_ ones. Nothing is inherited from the agent."`
 	Cwd        string            `hcl:"cwd" default:"/" export:"true" doc:"The directory that it starts in."`
 	Umask      string            `hcl:"umask" default:"022" doc:"The permissions that its new files don't get, in octal."`
 	Rlimits    map[string]string `hcl:"rlimits,optional" doc:"Limits of one process, as ulimit knows them: nofile = \"65536\", core = \"unlimited\", or soft:hard."`
@@ -31,24 +31,68 @@ type Config struct {
 	CPU        float64           `hcl:"cpu,optional" doc:"The most processor time that all its processes may use together, in cores: 0.5 is half of one."`
 	PIDs       int               `hcl:"pids,optional" doc:"The most processes and threads that it may have."`
 	OOMScore   string            `hcl:"oom_score,optional" doc:"How soon the kernel ends it when memory is short, from -1000 (never) to 1000."`
-	Type       string            `hcl:"type" default:"simple" oneof:"simple forking" doc:"simple: the command is the program. forking: the command ends and leaves a daemon behind."`
-	Status     []string          `hcl:"status,optional" doc:"A command that exits 0 when a forking app is up."`
-	Stop       []string          `hcl:"stop,optional" reload:"live" doc:"A command that is run before the stop signal; it sees the main process as SVCCTL_PID."`
 	StopSignal string            `hcl:"stop_signal" reload:"live" default:"TERM" doc:"The signal that asks all its processes to end."`
 	KillAfter  time.Duration     `hcl:"kill_after" reload:"live" default:"10s" doc:"How long after the stop signal what is left is killed."`
-	Ready      string            `hcl:"ready" default:"started" oneof:"started notify check" doc:"When the start is complete: once the program runs, once it says READY=1 by sd_notify, or once its checks pass."`
+	Netns      string            `hcl:"netns,optional" doc:"The network namespace that it runs in: a name below /run/netns, such as netns.NAME.name, or a path. Its user, files and the rest stay as they are."`
 	LogSize    spec.Bytes        `hcl:"log_size" default:"1M" doc:"The size at which the file of its output is rotated."`
 	LogFiles   int               `hcl:"log_files" default:"3" doc:"How many files of output are kept, the current one included."`
+
+	Credentials map[string]string `hcl:"credentials,optional" secret:"true" doc:"Files that only it and root can read, name and content: passwords, keys. They are in the folder that the variable CREDENTIALS_DIRECTORY names, in memory that is never swapped out, as long as a process of it lives."`
+	Sandbox     *Sandbox          `hcl:"sandbox,block" doc:"What it is kept from. Each argument that is left out has its safe value; without the block nothing is kept from it but by its user."`
+}
+
+// Config is what an app block may say.
+type Config struct {
+	Program
+	Type   string   `hcl:"type" default:"simple" oneof:"simple forking" doc:"simple: the command is the program. forking: the command ends and leaves a daemon behind."`
+	Status []string `hcl:"status,optional" doc:"A command that exits 0 when a forking app is up."`
+	Stop   []string `hcl:"stop,optional" reload:"live" doc:"A command that is run before the stop signal; it sees the main process as SVCCTL_PID."`
+	Ready  string   `hcl:"ready" default:"started" oneof:"started notify check" doc:"When the start is complete: once the program runs, once it says READY=1 by sd_notify, or once its checks pass."`
+}
+
+// TaskConfig is what a task block may say, beside when it runs.
+type TaskConfig struct {
+	Program
 }
 
 // ReadyByChecks implements spec.ReadyByChecker.
 func (c *Config) ReadyByChecks() bool { return c.Ready == "check" }
 
-// digest is that of all that needs another process to change.
+// digest is that of all that needs another process to change. Its form stays as it is:
+// another digest would restart every app when svcctl is upgraded. What is new is left out
+// where it says nothing.
 func (c *Config) digest() string {
-	fixed := *c
-	fixed.Stop, fixed.StopSignal, fixed.KillAfter = nil, "", 0
-	b, err := json.Marshal(fixed)
+	b, err := json.Marshal(struct {
+		Command    []string
+		User       string
+		Group      string
+		Groups     []string
+		Env        map[string]string
+		Cwd        string
+		Umask      string
+		Rlimits    map[string]string
+		Memory     spec.Bytes
+		CPU        float64
+		PIDs       int
+		OOMScore   string
+		Type       string
+		Status     []string
+		Stop       []string
+		StopSignal string
+		KillAfter  time.Duration
+		Ready      string
+		LogSize    spec.Bytes
+		LogFiles   int
+
+		Credentials map[string]string `json:",omitempty"`
+		Netns       string            `json:",omitempty"`
+		Sandbox     *Sandbox          `json:",omitempty"`
+	}{
+		Command: c.Command, User: c.User, Group: c.Group, Groups: c.Groups, Env: c.Env, Cwd: c.Cwd, Umask: c.Umask,
+		Rlimits: c.Rlimits, Memory: c.Memory, CPU: c.CPU, PIDs: c.PIDs, OOMScore: c.OOMScore,
+		Type: c.Type, Status: c.Status, Ready: c.Ready, LogSize: c.LogSize, LogFiles: c.LogFiles,
+		Credentials: c.Credentials, Netns: c.Netns, Sandbox: c.Sandbox,
+	})
 	if err != nil {
 		panic("internal error: " + err.Error())
 	}
@@ -64,24 +108,49 @@ var rlimits = map[string]int{
 	"rttime": unix.RLIMIT_RTTIME, "sigpending": unix.RLIMIT_SIGPENDING, "stack": unix.RLIMIT_STACK,
 }
 
+// problems collects what Validate finds.
+type problems []spec.Problem
+
+func (p *problems) add(field, summary, detail string, args ...any) {
+	*p = append(*p, spec.Problem{Field: field, Summary: summary, Detail: fmt.Sprintf(detail, args...)})
+}
+
 // Validate implements spec.Validator.
-func (c *Config) Validate() (out []spec.Problem) {
-	add := func(field, summary, detail string, args ...any) {
-		out = append(out, spec.Problem{Field: field, Summary: summary, Detail: fmt.Sprintf(detail, args...)})
+func (c *Config) Validate() []spec.Problem {
+	var out problems
+	c.Program.validate(&out)
+	if c.Status != nil {
+		out.command("status", c.Status)
 	}
-	for field, command := range map[string][]string{"command": c.Command, "status": c.Status, "stop": c.Stop} {
-		switch {
-		case command == nil && field != "command":
-		case len(command) == 0 || command[0] == "":
-			add(field, "Empty command", "%s has no program. Write for example %s = [\"/usr/bin/program\", \"--option\"].", field, field)
-		default:
-			for _, word := range command {
-				if strings.ContainsRune(word, 0) {
-					add(field, "NUL in a command", "An argument can't hold a NUL character: %q.", word)
-				}
-			}
+	if c.Stop != nil {
+		out.command("stop", c.Stop)
+	}
+	c.validateType(out.add)
+	return out
+}
+
+// Validate implements spec.Validator.
+func (c *TaskConfig) Validate() []spec.Problem {
+	var out problems
+	c.Program.validate(&out)
+	return out
+}
+
+func (p *problems) command(field string, command []string) {
+	if len(command) == 0 || command[0] == "" {
+		p.add(field, "Empty command", "%s has no program. Write for example %s = [\"/usr/bin/program\", \"--option\"].", field, field)
+		return
+	}
+	for _, word := range command {
+		if strings.ContainsRune(word, 0) {
+			p.add(field, "NUL in a command", "An argument can't hold a NUL character: %q.", word)
 		}
 	}
+}
+
+func (c *Program) validate(out *problems) {
+	add := out.add
+	out.command("command", c.Command)
 	if _, err := c.umask(); err != nil {
 		add("umask", "Not an octal mask", "%q is no umask. Write three octal digits, such as \"022\" or \"077\".", c.Umask)
 	}
@@ -101,9 +170,35 @@ func (c *Config) Validate() (out []spec.Problem) {
 	if _, err := c.oomScore(); err != nil {
 		add("oom_score", "Not a score", "%q is no OOM score. Write a number from -1000 to 1000.", c.OOMScore)
 	}
-	c.validateType(add)
+	for key, value := range c.Env {
+		if key == "" || strings.ContainsAny(key, "=\x00") || strings.ContainsRune(value, 0) {
+			add("env", "Not a variable", "%q can't be a variable of an environment. Write a name without \"=\", and a value without NUL.", key)
+		}
+	}
+	for name := range c.Credentials {
+		if name == "" || name == "." || name == ".." || len(name) > 255 || strings.ContainsAny(name, "/\x00") {
+			add("credentials", "Not a name of a file", "%q can't be the name of a credential. Write a name without \"/\", such as \"password\".", name)
+		}
+	}
+	if _, err := c.netnsPath(); err != nil {
+		add("netns", "Not a network namespace", "%q is neither a name nor an absolute path. Write a name as \"ip netns\" lists it, such as \"blue\".", c.Netns)
+	}
+	if c.Netns != "" && c.Sandbox != nil && c.Sandbox.PrivateNetwork {
+		add("netns", "Two networks", "An app has its own network or that of a namespace. Leave out netns, or private_network.")
+	}
 	c.validateSizes(add)
-	return out
+}
+
+// netnsPath is where the network namespace is found; "" where none is asked for.
+func (c *Program) netnsPath() (string, error) {
+	switch {
+	case c.Netns == "" || strings.HasPrefix(c.Netns, "/"):
+		return c.Netns, nil
+	case strings.ContainsAny(c.Netns, "/\x00") || c.Netns == "." || c.Netns == ".." || len(c.Netns) > 255:
+		return "", fmt.Errorf("%q is no name of a network namespace", c.Netns)
+	default:
+		return "/run/netns/" + c.Netns, nil
+	}
 }
 
 func (c *Config) validateType(add func(field, summary, detail string, args ...any)) {
@@ -116,14 +211,9 @@ func (c *Config) validateType(add func(field, summary, detail string, args ...an
 	if c.Type == "forking" && c.Ready == "notify" {
 		add("ready", "Readiness of a forking app", "A forking app is ready once its status command exits 0. Leave ready out, or run the program in the foreground with type = \"simple\".")
 	}
-	for key, value := range c.Env {
-		if key == "" || strings.ContainsAny(key, "=\x00") || strings.ContainsRune(value, 0) {
-			add("env", "Not a variable", "%q can't be a variable of an environment. Write a name without \"=\", and a value without NUL.", key)
-		}
-	}
 }
 
-func (c *Config) validateSizes(add func(field, summary, detail string, args ...any)) {
+func (c *Program) validateSizes(add func(field, summary, detail string, args ...any)) {
 	switch {
 	case c.Memory < 0 || c.Memory > 0 && c.Memory < 1<<20:
 		add("memory", "Too little memory", "%d bytes are not enough for any program. Write a size such as \"512M\".", c.Memory)
@@ -145,7 +235,7 @@ func (c *Config) validateSizes(add func(field, summary, detail string, args ...a
 	}
 }
 
-func (c *Config) umask() (int, error) {
+func (c *Program) umask() (int, error) {
 	if c.Umask == "" {
 		return 0o022, nil
 	}
@@ -156,7 +246,7 @@ func (c *Config) umask() (int, error) {
 	return int(m), nil
 }
 
-func (c *Config) oomScore() (*int, error) {
+func (c *Program) oomScore() (*int, error) {
 	if c.OOMScore == "" {
 		return nil, nil
 	}
@@ -167,7 +257,7 @@ func (c *Config) oomScore() (*int, error) {
 	return &n, nil
 }
 
-func (c *Config) rlimits() (out []keeper.Rlimit) {
+func (c *Program) rlimits() (out []keeper.Rlimit) {
 	for _, name := range names(c.Rlimits) {
 		soft, hard, err := parseRlimit(c.Rlimits[name])
 		if err != nil {

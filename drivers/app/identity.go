@@ -19,7 +19,7 @@ type identity struct {
 }
 
 // identify resolves names at every start: users come and go while an agent runs.
-func (c *Config) identify() (identity, error) {
+func (c *Program) identify() (identity, error) {
 	u, err := lookUser(c.User)
 	if err != nil {
 		return identity{}, err
@@ -74,7 +74,7 @@ func (c *Config) identify() (identity, error) {
 	return id, nil
 }
 
-func (c *Config) supplementary(u *user.User) (out []uint32, err error) {
+func (c *Program) supplementary(u *user.User) (out []uint32, err error) {
 	if c.Groups != nil {
 		for _, name := range c.Groups {
 			g, err := lookGroup(name)

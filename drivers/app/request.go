@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/svcctl/svcctl/keeper"
 )
@@ -25,8 +26,19 @@ func (a *app) request(c *Config) (keeper.Request, error) {
 	if err != nil {
 		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
 	}
-	env, path := a.environment(c, who)
+	env, path, err := a.environment(c, who)
+	if err != nil {
+		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
+	}
 	program, err := find(c.Command[0], path, c.Cwd)
+	if err != nil {
+		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
+	}
+	files, err := a.credentials(c)
+	if err != nil {
+		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
+	}
+	confined, err := c.confinement()
 	if err != nil {
 		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
 	}
@@ -43,23 +55,53 @@ func (a *app) request(c *Config) (keeper.Request, error) {
 		Credential: who.credential, Umask: &umask, Rlimits: c.rlimits(), OOMScoreAdj: score,
 		Limits:  keeper.Limits{Memory: int64(c.Memory), CPU: c.CPU, PIDs: c.PIDs},
 		Forking: c.Type == "forking", Notify: c.Ready == "notify",
-		Log: keeper.Log{Path: a.logPath(), Size: int64(c.LogSize), Files: c.LogFiles},
+		Log:     keeper.Log{Path: a.logPath(), Size: int64(c.LogSize), Files: c.LogFiles},
+		Confine: confined, Files: files,
 	}, nil
 }
 
 // environment is the whole of it: an agent's own variables don't leak into apps.
-func (a *app) environment(c *Config, who identity) (env []string, path string) {
+// It holds the values of secrets: it goes to the process and nowhere else.
+func (a *app) environment(c *Config, who identity) (env []string, path string, err error) {
 	all := map[string]string{
 		"PATH": defaultPath, "HOME": who.home, "USER": who.name, "LOGNAME": who.name, "SHELL": "/bin/sh",
 		"LANG": "C.UTF-8", "SVCCTL_SERVICE": a.opening.Service, "SVCCTL_RESOURCE": a.id, "SVCCTL_NODE": a.opening.Node,
 	}
 	for k, v := range c.Env {
-		all[k] = v
+		if all[k], err = a.opening.Plain(v); err != nil {
+			return nil, "", err
+		}
+		if strings.ContainsRune(all[k], 0) || !utf8.ValidString(all[k]) {
+			return nil, "", fmt.Errorf("cannot set the variable %s: its secret is no text (give it as a credential instead)", k)
+		}
 	}
 	for _, k := range names(all) {
 		env = append(env, k+"="+all[k])
 	}
-	return env, all["PATH"]
+	return env, all["PATH"], nil
+}
+
+// maxCredentials bounds what an app's credentials have together.
+const maxCredentials = 512 << 10
+
+// credentials are the files with the values of secrets in them.
+func (a *app) credentials(c *Config) (map[string][]byte, error) {
+	if len(c.Credentials) == 0 {
+		return nil, nil
+	}
+	files, size := make(map[string][]byte, len(c.Credentials)), 0
+	for name, text := range c.Credentials {
+		plain, err := a.opening.Plain(text)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = []byte(plain)
+		size += len(plain)
+	}
+	if size > maxCredentials {
+		return nil, fmt.Errorf("its credentials have %d bytes together, more than %d (put large files on disk, with the permissions that they need)", size, maxCredentials)
+	}
+	return files, nil
 }
 
 func find(name, path, cwd string) (string, error) {
@@ -85,7 +127,10 @@ func (a *app) run(ctx context.Context, c *Config, command []string, pid int) err
 	if err != nil {
 		return fmt.Errorf("cannot run %s: %w", command[0], err)
 	}
-	env, path := a.environment(c, who)
+	env, path, err := a.environment(c, who)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", command[0], err)
+	}
 	program, err := find(command[0], path, c.Cwd)
 	if err != nil {
 		return err

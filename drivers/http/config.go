@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -25,9 +27,10 @@ type Config struct {
 	Status   string            `hcl:"status" default:"200-399" doc:"The status codes that pass: numbers and ranges, such as \"200,204,300-399\"."`
 	Body     string            `hcl:"body,optional" doc:"Must occur in the first 64 KiB of the answer's body."`
 	Match    string            `hcl:"match,optional" doc:"A regular expression (RE2) that must match the first 64 KiB of the answer's body."`
-	Headers  map[string]string `hcl:"headers,optional" doc:"Headers of the request; Host is sent as the request's host."`
+	Headers  map[string]string `hcl:"headers,optional" secret:"true" doc:"Headers of the request; Host is sent as the request's host."`
 	CA       string            `hcl:"ca,optional" doc:"PEM certificates to trust instead of the host's: the text itself, as file(\"…\") reads it."`
 	Insecure bool              `hcl:"insecure" default:"false" doc:"Accept any certificate."`
+	Netns    string            `hcl:"netns,optional" doc:"The network namespace to ask from: a name, as netns.NAME.name gives it, or a path. Names in the URL are looked up on the host. Default: the host's own."`
 }
 
 // Validate implements spec.Validator.
@@ -54,6 +57,9 @@ func (c *Config) Validate() (found []spec.Problem) {
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		problem("ca", "No certificate", `The text holds no PEM certificate; write ca = file("ca.pem").`)
+	}
+	if why := netns.Wrong(c.Netns); c.Netns != "" && why != "" {
+		problem("netns", "Impossible network namespace", "%q %s.", c.Netns, why)
 	}
 	return found
 }
@@ -103,8 +109,9 @@ func parseStatus(text string) ([]span, error) {
 	return spans, nil
 }
 
-// request builds the bytes that every check of the kind sends, once.
-func (c *Config) request(u *url.URL) []byte {
+// request builds the bytes that every check of the kind sends, with the values of secrets
+// in the headers.
+func (c *Config) request(u *url.URL, o drivers.Opening) ([]byte, error) {
 	var b bytes.Buffer
 	host := u.Host
 	names := make([]string, 0, len(c.Headers))
@@ -112,7 +119,10 @@ func (c *Config) request(u *url.URL) []byte {
 	for n := range c.Headers {
 		switch http.CanonicalHeaderKey(n) {
 		case "Host":
-			host = c.Headers[n]
+			var err error
+			if host, err = header(o, n, c.Headers[n]); err != nil {
+				return nil, err
+			}
 			continue
 		case "Connection":
 			continue // each check has its own connection, whatever is declared
@@ -124,13 +134,37 @@ func (c *Config) request(u *url.URL) []byte {
 	slices.Sort(names)
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n", c.Method, u.RequestURI(), host, agent)
 	for _, n := range names {
-		fmt.Fprintf(&b, "%s: %s\r\n", n, c.Headers[n])
+		value, err := header(o, n, c.Headers[n])
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%s: %s\r\n", n, value)
 	}
 	if c.Method != http.MethodGet && c.Method != http.MethodHead {
 		b.WriteString("Content-Length: 0\r\n")
 	}
 	b.WriteString("\r\n")
-	return b.Bytes()
+	return b.Bytes(), nil
+}
+
+// header is a header's value with its secrets, which no one has looked at before.
+func header(o drivers.Opening, name, value string) (string, error) {
+	plain, err := o.Plain(value)
+	if err == nil && !httpguts.ValidHeaderFieldValue(plain) {
+		err = fmt.Errorf("the secret in header %s has a line break or another character that can't be sent (write it on one line)", name)
+	}
+	return plain, err
+}
+
+// secret says whether a header holds a secret, so that a request is made for each check
+// rather than kept.
+func (c *Config) secret() bool {
+	for _, v := range c.Headers {
+		if len(spec.SecretsIn(v)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Config) tlsConfig(u *url.URL) *tls.Config {

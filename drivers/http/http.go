@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,11 +20,17 @@ import (
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 )
+
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
 
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
-	drivers.DefineCheck(r, "http", "Asks an HTTP server, over a new connection each time; passes when the status code and the body are as declared. Redirects are not followed.", open)
+	drivers.DefineCheck(r, "http", "Asks an HTTP server, over a new connection each time; passes when the status code and the body are as declared. Redirects are not followed.", open, drivers.WithExample(example))
 }
 
 const (
@@ -33,15 +41,17 @@ const (
 // prober asks one URL. What does not change from check to check is made once.
 type prober struct {
 	config  *Config
+	opening drivers.Opening
+	url     *url.URL
 	address string
 	request *http.Request // for ReadResponse, which must know the method
-	bytes   []byte
-	tls     *tls.Config // nil: plain
+	bytes   []byte        // nil: made for each check, since there is a secret in it
+	tls     *tls.Config   // nil: plain
 	passes  []span
 	match   *regexp.Regexp // nil: none
 }
 
-func open(_ drivers.Opening, c *Config) (drivers.Prober, error) {
+func open(o drivers.Opening, c *Config) (drivers.Prober, error) {
 	u, why := target(c.URL)
 	if why != "" {
 		return nil, fmt.Errorf("cannot check %q: it %s", c.URL, why)
@@ -50,7 +60,12 @@ func open(_ drivers.Opening, c *Config) (drivers.Prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot check %s: %w", c.URL, err)
 	}
-	p := &prober{config: c, address: address(u), bytes: c.request(u), tls: c.tlsConfig(u), passes: passes}
+	p := &prober{config: c, opening: o, url: u, address: address(u), tls: c.tlsConfig(u), passes: passes}
+	if !c.secret() {
+		if p.bytes, err = c.request(u, o); err != nil {
+			return nil, fmt.Errorf("cannot check %s: %w", c.URL, err)
+		}
+	}
 	p.request = &http.Request{Method: c.Method}
 	if c.Match != "" {
 		if p.match, err = regexp.Compile(c.Match); err != nil {
@@ -79,8 +94,13 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 // ask returns why the answer does not pass, or an error where there was none. It
 // keeps in stage what it waits for.
 func (p *prober) ask(ctx context.Context, stage *string) (why string, err error) {
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", p.address)
+	request := p.bytes
+	if request == nil {
+		if request, err = p.config.request(p.url, p.opening); err != nil {
+			return err.Error(), nil
+		}
+	}
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +119,7 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 		conn = t
 	}
 	*stage = "the server to take the request"
-	if _, err := conn.Write(p.bytes); err != nil {
+	if _, err := conn.Write(request); err != nil {
 		return "", err
 	}
 	*stage = "the first byte"
@@ -126,6 +146,14 @@ func (p *prober) ask(ctx context.Context, stage *string) (why string, err error)
 	}
 	*stage = "the body"
 	return p.search(answer)
+}
+
+func (p *prober) dial(ctx context.Context) (net.Conn, error) {
+	if p.config.Netns != "" {
+		return netns.Dial(ctx, netns.Path(p.config.Netns), p.address)
+	}
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", p.address)
 }
 
 // head reads an answer's head, past those that only announce the real one.

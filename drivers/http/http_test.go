@@ -241,3 +241,43 @@ func BenchmarkCheck(b *testing.B) {
 	used := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 	b.ReportMetric(float64(used)/float64(b.N)/1e3, "cpu-µs/op")
 }
+
+// inHeader is how a secret stands in text.
+const inHeader = "Bearer \uE0C0token:ab\uE0C1"
+
+func TestASecretIsRevealedForEachRequestAndShownNowhere(t *testing.T) {
+	var got []string
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Header.Get("Authorization"))
+	}))
+	defer s.Close()
+	value, failure := "first", error(nil)
+	o := drivers.Opening{Reveal: func(text string) (string, error) {
+		out, err := spec.Reveal(text, func(string) (string, error) { return value, failure })
+		return out, err
+	}}
+	p, err := open(o, &Config{URL: s.URL, Method: "GET", Status: "200", Headers: map[string]string{"authorization": inHeader}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		value   string
+		failure error
+		state   drivers.State
+		detail  string
+	}{
+		{"first", nil, drivers.Up, ""},
+		{"second", nil, drivers.Up, ""},
+		{"two\r\nlines", nil, drivers.Down, "the secret in header authorization has a line break"},
+		{"", os.ErrNotExist, drivers.Down, "file does not exist"},
+	} {
+		value, failure = c.value, c.failure
+		st, err := p.Status(t.Context())
+		if err != nil || st.State != c.state || !strings.HasPrefix(st.Detail, c.detail) || c.value != "" && strings.Contains(st.Detail, c.value) {
+			t.Errorf("%q: %+v, %v", c.value, st, err)
+		}
+	}
+	if want := "Bearer first|Bearer second"; strings.Join(got, "|") != want {
+		t.Errorf("the server saw %q, want %q", got, want)
+	}
+}

@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/svcctl/svcctl/internal/netns"
+	"github.com/svcctl/svcctl/internal/rtnl"
 )
 
 // announce tells the neighbours where the address is, now and by a timer again and
 // again: a switch port that is just waking up swallows the first frames. The timer
 // holds no goroutine; it ends by itself, by the address's absence, or by Stop.
-func (d *driver) announce(l *link) error {
+func (d *driver) announce(l *rtnl.Link) error {
 	d.telling.Lock()
 	defer d.telling.Unlock()
 	err := tell(l, d.want.Addr())
@@ -71,7 +74,7 @@ func (d *driver) next(mine, told int) {
 	d.telling.Lock()
 	defer d.telling.Unlock()
 	d.mu.Lock()
-	ended, name := d.sequence != mine, d.config.Interface
+	ended, name := d.sequence != mine, d.config.where()
 	d.mu.Unlock()
 	if ended {
 		return
@@ -82,7 +85,7 @@ func (d *driver) next(mine, told int) {
 	if err == nil && !s.there {
 		return
 	}
-	if err == nil && s.link.carrier() && s.link.neighbours() {
+	if err == nil && s.link.Carrier() && s.link.Neighbours() {
 		// A lost announcement is what the next one is for.
 		_ = tell(&s.link, d.want.Addr())
 	}
@@ -91,19 +94,24 @@ func (d *driver) next(mine, told int) {
 
 // tell sends one round: for IPv4 as a request and as a reply, since some stacks heed
 // only one of them; for IPv6 an advertisement that overrides what is cached.
-func tell(l *link, a netip.Addr) error {
+func tell(l *rtnl.Link, a netip.Addr) error {
 	var frames [][]byte
 	if a.Is4() {
-		frames = [][]byte{arp(arpRequest, l.mac, a, [6]byte{}, a), arp(arpReply, l.mac, a, l.mac, a)}
+		frames = [][]byte{arp(arpRequest, l.MAC, a, [6]byte{}, a), arp(arpReply, l.MAC, a, l.MAC, a)}
 	} else {
 		const override, router = 0x20, 0x80
 		flags := byte(override)
-		if f, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + l.name + "/forwarding"); err == nil && bytes.HasPrefix(f, []byte("1")) {
+		var f []byte
+		err := netns.Do(l.Netns, func() (err error) {
+			f, err = os.ReadFile("/proc/sys/net/ipv6/conf/" + l.Name + "/forwarding")
+			return err
+		})
+		if err == nil && bytes.HasPrefix(f, []byte("1")) {
 			flags |= router // left out, the neighbours would drop us from their routers
 		}
 		everybody := netip.IPv6LinkLocalAllNodes()
-		option := append([]byte{2, 1}, l.mac[:]...) // target link-layer address, 8 octets
-		frames = [][]byte{neighbour(advertisement, l.mac, a, everybody, a, flags, option)}
+		option := append([]byte{2, 1}, l.MAC[:]...) // target link-layer address, 8 octets
+		frames = [][]byte{neighbour(advertisement, l.MAC, a, everybody, a, flags, option)}
 	}
 	socket, err := wire(l, unix.ETH_P_ALL, netip.Addr{})
 	if err != nil {

@@ -143,36 +143,7 @@ func TestWhatHappensToAnAddressIsTold(t *testing.T) {
 				t.Errorf("started on an interface that is down: %v", err)
 			}
 			w.on(t, "here", "link set eth0 up")
-			eventually(t, "carrier", func() bool { l := linkOf(t, d); return l.carrier() })
-		}
-	})
-}
-
-func TestOneSubscriptionServesAllAndEndsWithTheLast(t *testing.T) {
-	inWorld(t, func(t *testing.T, w world) {
-		k, e := newKernel(), &events{}
-		var ends []func()
-		for _, a := range families {
-			d, err := open(k, e, &Config{Address: a, Interface: "eth0"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			end, err := d.Watch(func(drivers.Status) {})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ends = append(ends, end)
-		}
-		if n := len(e.concerned(nil)); n != len(families) {
-			t.Errorf("after lost news %d resources are looked at, want %d", n, len(families))
-		}
-		ends[0]()
-		if e.socket == nil {
-			t.Error("the subscription ended with the first")
-		}
-		ends[1]()
-		if e.socket != nil {
-			t.Error("the subscription outlives the last")
+			eventually(t, "carrier", func() bool { l := linkOf(t, d); return l.Carrier() })
 		}
 	})
 }
@@ -223,7 +194,10 @@ func TestAMissingInterfaceIsAnswered(t *testing.T) {
 
 func TestAKernelThatHangsHoldsNoCallBeyondItsTime(t *testing.T) {
 	d := opened(t, Config{Address: families[0]})
-	d.kernel.turn <- struct{}{} // as a request does that gets no answer
+	ended, waits := make(chan struct{}), make(chan struct{})
+	go d.kernel.Converse(t.Context(), func() error { close(waits); <-ended; return nil }) // as a request does that gets no answer
+	<-waits
+	defer close(ended)
 	for name, call := range map[string]func(context.Context) error{
 		"Status": func(ctx context.Context) error { _, err := d.Status(ctx); return err },
 		"Start":  d.Start,

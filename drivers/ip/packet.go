@@ -10,6 +10,9 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/svcctl/svcctl/internal/netns"
+	"github.com/svcctl/svcctl/internal/rtnl"
 )
 
 var everyone = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
@@ -125,12 +128,12 @@ var neighboursOnly = []bpf.Instruction{
 }
 
 // wire opens a socket for the frames of one protocol on a link. The caller closes it.
-func wire(l *link, protocol uint16, listen netip.Addr) (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func wire(l *rtnl.Link, protocol uint16, listen netip.Addr) (*os.File, error) {
+	fd, err := netns.Socket(l.Netns, unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a packet socket: %w (it needs the capability NET_RAW)", err)
 	}
-	f := os.NewFile(uintptr(fd), "packets on "+l.name)
+	f := os.NewFile(uintptr(fd), "packets on "+l.Name)
 	if listen.IsValid() {
 		if err := filter(fd); err != nil {
 			f.Close()
@@ -138,7 +141,7 @@ func wire(l *link, protocol uint16, listen netip.Addr) (*os.File, error) {
 		}
 		if listen.Is6() {
 			mac := groupMAC(solicitedNode(listen))
-			r := unix.PacketMreq{Ifindex: int32(l.index), Type: unix.PACKET_MR_MULTICAST, Alen: 6}
+			r := unix.PacketMreq{Ifindex: int32(l.Index), Type: unix.PACKET_MR_MULTICAST, Alen: 6}
 			copy(r.Address[:], mac[:])
 			if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &r); err != nil {
 				f.Close()
@@ -148,9 +151,9 @@ func wire(l *link, protocol uint16, listen netip.Addr) (*os.File, error) {
 	} else {
 		protocol = 0 // only sends: nothing is queued
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: l.index}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: l.Index}); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("cannot open a packet socket on %s: %w", l.name, err)
+		return nil, fmt.Errorf("cannot open a packet socket on %s: %w", l.Name, err)
 	}
 	return f, nil
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/svcctl/svcctl/internal/rtnl"
 )
 
 // patience bounds how long a conflict is waited for when the caller sets no deadline.
@@ -54,9 +56,9 @@ func (d *driver) take(ctx context.Context, c Config, s sight) error {
 }
 
 // tryOnce names the host that has the address, or adds it.
-func (d *driver) tryOnce(ctx context.Context, c Config, l *link) (holder string, conflict bool, err error) {
+func (d *driver) tryOnce(ctx context.Context, c Config, l *rtnl.Link) (holder string, conflict bool, err error) {
 	kernelAsks := c.Probe == "rfc" && d.want.Addr().Is6()
-	if c.Probe != "none" && l.neighbours() && !kernelAsks {
+	if c.Probe != "none" && l.Neighbours() && !kernelAsks {
 		mac, found, err := d.question(ctx, c, l)
 		if err != nil || found {
 			return "the host with MAC " + net.HardwareAddr(mac[:]).String(), found, err
@@ -74,7 +76,7 @@ func (d *driver) tryOnce(ctx context.Context, c Config, l *link) (holder string,
 }
 
 // question probes once the link sends, and again where it failed meanwhile.
-func (d *driver) question(ctx context.Context, c Config, l *link) (mac [6]byte, found bool, err error) {
+func (d *driver) question(ctx context.Context, c Config, l *rtnl.Link) (mac [6]byte, found bool, err error) {
 	for try := 1; ; try++ {
 		fresh, err := d.settled(ctx, c)
 		if err != nil {
@@ -108,13 +110,13 @@ func (d *driver) settled(ctx context.Context, c Config) (fresh bool, err error) 
 	limit := time.NewTimer(young)
 	defer limit.Stop()
 	for waited := false; ; waited = true {
-		now, new, err := d.age(ctx, c.Interface)
+		now, new, err := d.age(ctx, c.where())
 		switch {
 		case err != nil:
 			return false, err
-		case !now.up() || !now.carrier():
-			return false, fmt.Errorf("%s went down while the network was asked (bring it up, or see to its cable)", c.Interface)
-		case now.running():
+		case !now.Up() || !now.Carrier():
+			return false, fmt.Errorf("%s went down while the network was asked (bring it up, or see to its cable)", c.where())
+		case now.Running():
 			return waited || new, nil
 		}
 		select {
@@ -122,39 +124,39 @@ func (d *driver) settled(ctx context.Context, c Config) (fresh bool, err error) 
 		case <-limit.C:
 			return true, nil // what waits for its 802.1X may still carry some frames
 		case <-ctx.Done():
-			return false, fmt.Errorf("%s does not send yet: %w", c.Interface, ctx.Err())
+			return false, fmt.Errorf("%s does not send yet: %w", c.where(), ctx.Err())
 		}
 	}
 }
 
 // age looks at a link again. The kernel keeps no time of its coming up, but makes the
 // link-local address then, and asks for that on each new carrier.
-func (d *driver) age(ctx context.Context, name string) (link, bool, error) {
+func (d *driver) age(ctx context.Context, name string) (rtnl.Link, bool, error) {
 	type answer struct {
-		link
+		rtnl.Link
 		fresh bool
 	}
 	a := new(answer) // where ctx ends, the question may still write to it
 	var since unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &since); err != nil {
-		return link{}, false, err
+		return rtnl.Link{}, false, err
 	}
 	oldest := since.Nano()/1e7 - int64(young/(10*time.Millisecond))
-	err := d.kernel.converse(ctx, func() (err error) {
-		if a.link, err = d.kernel.link(name); err != nil {
+	err := d.kernel.Converse(ctx, func() (err error) {
+		if a.Link, err = d.kernel.Find(name); err != nil {
 			return err
 		}
 		// A host without IPv6 answers with an error, and has no such sign.
-		_ = d.kernel.entries(a.index, false, func() { a.fresh = false }, func(e entry) {
-			local := e.addr.Addr().Is6() && e.addr.Addr().IsLinkLocalUnicast() && e.flags&unix.IFA_F_DADFAILED == 0
-			a.fresh = a.fresh || local && (e.flags&unix.IFA_F_TENTATIVE != 0 || int64(e.born) > oldest)
+		_ = d.kernel.Addresses(a.Index, false, func() { a.fresh = false }, func(e rtnl.Address) {
+			local := e.Prefix.Addr().Is6() && e.Prefix.Addr().IsLinkLocalUnicast() && e.Flags&unix.IFA_F_DADFAILED == 0
+			a.fresh = a.fresh || local && (e.Flags&unix.IFA_F_TENTATIVE != 0 || int64(e.Born) > oldest)
 		})
 		return nil
 	})
 	if err != nil {
-		return link{}, false, fmt.Errorf("cannot see whether %s sends: %w", name, err)
+		return rtnl.Link{}, false, fmt.Errorf("cannot see whether %s sends: %w", name, err)
 	}
-	return a.link, a.fresh, nil
+	return a.Link, a.fresh, nil
 }
 
 // Each timing is a wait before the first probe, and the waits after each.
@@ -177,13 +179,13 @@ func rfcTiming() []time.Duration {
 
 // probe asks who has an address, without saying that we want it, and returns the
 // MAC of the first host that answers, or that asks the same.
-func probe(ctx context.Context, l *link, a netip.Addr, timing []time.Duration) (mac [6]byte, found bool, err error) {
+func probe(ctx context.Context, l *rtnl.Link, a netip.Addr, timing []time.Duration) (mac [6]byte, found bool, err error) {
 	protocol, question := uint16(unix.ETH_P_ARP), []byte(nil)
 	if a.Is4() {
-		question = arp(arpRequest, l.mac, netip.IPv4Unspecified(), [6]byte{}, a)
+		question = arp(arpRequest, l.MAC, netip.IPv4Unspecified(), [6]byte{}, a)
 	} else {
 		protocol = unix.ETH_P_IPV6
-		question = neighbour(solicitation, l.mac, netip.IPv6Unspecified(), solicitedNode(a), a, 0, nil)
+		question = neighbour(solicitation, l.MAC, netip.IPv6Unspecified(), solicitedNode(a), a, 0, nil)
 	}
 	socket, err := wire(l, protocol, a)
 	if err != nil {
@@ -196,7 +198,7 @@ func probe(ctx context.Context, l *link, a netip.Addr, timing []time.Duration) (
 				return mac, false, err
 			}
 		}
-		if mac, found, err = hear(ctx, socket, a, l.mac, wait); found || err != nil {
+		if mac, found, err = hear(ctx, socket, a, l.MAC, wait); found || err != nil {
 			return mac, found, err
 		}
 	}

@@ -7,13 +7,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/svcctl/svcctl/internal/rtnl"
 )
 
 // deaf answers for an address from the fifth question on.
-func deaf(t *testing.T, l link, a netip.Addr, socket *os.File) {
-	claimed := arp(arpReply, l.mac, a, everyone, a)
+func deaf(t *testing.T, l rtnl.Link, a netip.Addr, socket *os.File) {
+	claimed := arp(arpReply, l.MAC, a, everyone, a)
 	if a.Is6() {
-		claimed = neighbour(advertisement, l.mac, a, netip.MustParseAddr("ff02::1"), a, 0x20, nil)
+		claimed = neighbour(advertisement, l.MAC, a, netip.MustParseAddr("ff02::1"), a, 0x20, nil)
 	}
 	frame := make([]byte, 256)
 	for asked := 0; ; {
@@ -21,7 +23,7 @@ func deaf(t *testing.T, l link, a netip.Addr, socket *os.File) {
 		if err != nil {
 			return // closed behind the test
 		}
-		if _, yes := claim(frame[:n], a, l.mac); yes {
+		if _, yes := claim(frame[:n], a, l.MAC); yes {
 			asked++
 		}
 		if asked == 5 {
@@ -54,10 +56,10 @@ func TestALinkThatHasJustComeUpIsAskedForLonger(t *testing.T) {
 			}
 			ended := make(chan struct{})
 			go func() { defer close(ended); deaf(t, second, d.want.Addr(), socket) }()
-			eventually(t, "carrier on eth0", func() bool { l := linkOf(t, d); return l.carrier() })
+			eventually(t, "carrier on eth0", func() bool { l := linkOf(t, d); return l.Carrier() })
 			l := linkOf(t, d)
 			mac, found, err := d.question(t.Context(), d.config, &l)
-			if err != nil || !found || mac != second.mac {
+			if err != nil || !found || mac != second.MAC {
 				t.Errorf("%s: found %v at %x, %v", a, found, mac, err)
 			}
 			socket.Close()

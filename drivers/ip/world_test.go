@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/rtnl"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -41,9 +42,11 @@ func inWorld(t *testing.T, body func(t *testing.T, w world)) {
 	}
 	t.Parallel() // each has its own world
 	w := world{fmt.Sprintf("svctest-%d-%d-", os.Getpid(), worlds.Add(1))}
-	for _, host := range []string{"here", "there", "switch"} {
+	for _, host := range []string{"here", "there", "switch", "inner"} {
 		t.Cleanup(func() { exec.Command("ip", "netns", "delete", w.prefix+host).Run() }) // gone already, or never made
-		run(t, "ip", "netns", "add", w.prefix+host)
+		if host != "inner" {                                                             // a test makes that itself
+			run(t, "ip", "netns", "add", w.prefix+host)
+		}
 	}
 	w.on(t, "switch", "link add bridge type bridge")
 	w.on(t, "switch", "link set bridge up")
@@ -103,14 +106,14 @@ func answered(t *testing.T, d *driver) {
 		return
 	}
 	defer socket.Close()
-	if _, found, err := hear(t.Context(), socket, d.want.Addr(), l.mac, time.Minute); !found {
+	if _, found, err := hear(t.Context(), socket, d.want.Addr(), l.MAC, time.Minute); !found {
 		t.Errorf("nobody answered for %s: %v", d.want, err)
 	}
 }
 
-func linkOf(t *testing.T, d *driver) link {
+func linkOf(t *testing.T, d *driver) rtnl.Link {
 	t.Helper()
-	s, err := d.look(t.Context(), d.config.Interface)
+	s, err := d.look(t.Context(), d.config.where())
 	if err != nil {
 		t.Error(err)
 	}
@@ -123,8 +126,11 @@ func host(address string) string { return netip.MustParsePrefix(address).Addr().
 
 func opened(t testing.TB, c Config) *driver {
 	t.Helper()
-	if c.Interface == "" {
+	if c.Interface == "" && c.Netns == "" {
 		c.Interface = "eth0"
+	}
+	if c.Device == "" {
+		c.Device = "eth0"
 	}
 	if c.Probe == "" {
 		c.Probe = "fast"
@@ -134,7 +140,7 @@ func opened(t testing.TB, c Config) *driver {
 	}
 	var r drivers.Registry
 	Register(&r)
-	d, err := r.Open(drivers.Opening{}, &spec.Resource{Kind: "ip", Config: &c})
+	d, err := r.Open(drivers.Opening{Address: "orders/ip.vip"}, &spec.Resource{Kind: "ip", Config: &c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package loop
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -68,6 +69,11 @@ func (c *Config) path() string {
 	return filepath.Join(linkDir, filepath.Base(c.File)+"-"+hex.EncodeToString(sum[:6]))
 }
 
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
+
 // Register adds kind loop. Its level is reset: an attached block device outlives
 // every process of ours, and whoever has it open may go on writing to the file.
 func Register(r *drivers.Registry) {
@@ -76,7 +82,7 @@ func Register(r *drivers.Registry) {
 		func(_ drivers.Opening, c *Config) (drivers.Driver, error) {
 			return &driver{config: c, calls: busy}, nil
 		},
-		drivers.WithLevel(spec.LevelReset))
+		drivers.WithLevel(spec.LevelReset), drivers.WithExample(example))
 }
 
 type driver struct {

@@ -31,12 +31,31 @@ func (d *driver) mount(ctx context.Context, c *Config, call *call) error {
 	default:
 		panic("internal error: no such state " + string(s.State))
 	}
+	if err := d.attach(ctx, c, device, call); err != nil {
+		return err
+	}
+	if err := d.host.table.look(c.Path, c.bindSource(), &v); err != nil {
+		return err
+	}
+	if s := d.judge(c, &v); s.State != drivers.Up {
+		return fmt.Errorf("mounted, but %s (the kernel's log may say why)", s.Detail)
+	}
+	return call.own(ctx, c)
+}
+
+// attach makes the mount point, and mounts there.
+func (d *driver) attach(ctx context.Context, c *Config, device string, call *call) error {
 	args := []string{"-o", c.line("rw")}
-	switch c.Type {
-	case "tmpfs":
+	switch {
+	case c.Type == "tmpfs":
 		args = append(args, "-t", "tmpfs", "tmpfs", c.Path)
-	case "bind":
+	case c.Type == "bind":
 		args = append(args, "--bind", device, c.Path)
+	case c.network():
+		if err := c.mountPoint(); err != nil {
+			return err
+		}
+		return d.mountNetwork(ctx, c, call)
 	default:
 		if err := d.ready(ctx, c, device, call); err != nil {
 			return err
@@ -55,13 +74,7 @@ func (d *driver) mount(ctx context.Context, c *Config, call *call) error {
 	if _, err := call.run(ctx, "mount", args...); err != nil {
 		return fmt.Errorf("%w (the kernel's log may say more)", err)
 	}
-	if err := d.host.table.look(c.Path, c.bindSource(), &v); err != nil {
-		return err
-	}
-	if s := d.judge(c, &v); s.State != drivers.Up {
-		return fmt.Errorf("mounted, but %s (the kernel's log may say why)", s.Detail)
-	}
-	return call.own(ctx, c)
+	return nil
 }
 
 // ready makes sure of the block device before anything is written to it.
@@ -178,7 +191,11 @@ func (d *driver) unmount(ctx context.Context, c *Config, call *call) error {
 		if len(below) > 0 {
 			return fmt.Errorf("there are mounts below it: %s (unmount these first)", strings.Join(below[:min(len(below), maxNamed)], ", "))
 		}
-		if err := d.pop(ctx, c, call); err != nil {
+		take := d.pop
+		if c.network() {
+			take = d.release
+		}
+		if err := take(ctx, c, call); err != nil {
 			return err
 		}
 	}
@@ -241,6 +258,9 @@ func (d *driver) remount(ctx context.Context, c, next *Config, call *call) error
 	}
 	if s.State == drivers.Down {
 		return nil // the next start takes the new options
+	}
+	if c.network() && c.line() != next.line() {
+		return errors.New("options of a server's file system can't be changed while it is mounted (restart the resource)")
 	}
 	undo, err := undone(c, next)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -100,7 +101,7 @@ func (o *output) Write(p []byte) (int, error) {
 var packages = map[string]string{
 	"mount": "mount", "umount": "mount", "blkid": "util-linux", "wipefs": "util-linux",
 	"mkfs.ext4": "e2fsprogs", "e2fsck": "e2fsprogs", "mkfs.xfs": "xfsprogs", "mkfs.btrfs": "btrfs-progs",
-	"chown": "coreutils", "chmod": "coreutils",
+	"chown": "coreutils", "chmod": "coreutils", "mount.nfs": "nfs-common", "mount.cifs": "cifs-utils",
 }
 
 // toolError is a tool that ended with an exit code other than zero.
@@ -118,20 +119,25 @@ func (e *toolError) Error() string {
 
 // run runs a tool, which is killed when the context ends.
 func (c *call) run(ctx context.Context, tool string, args ...string) (string, error) {
-	return c.exec(ctx, true, tool, args...)
+	return c.exec(ctx, true, "", tool, args...)
+}
+
+// feed runs a tool that reads a password from the descriptor that PASSWD_FD names.
+func (c *call) feed(ctx context.Context, password, tool string, args ...string) (string, error) {
+	return c.exec(ctx, true, password, tool, args...)
 }
 
 // finish runs a tool that would leave a device half written if it was killed: when
 // the context ends the caller goes on, the tool too.
 func (c *call) finish(ctx context.Context, tool string, args ...string) (string, error) {
-	words, err := c.exec(ctx, false, tool, args...)
+	words, err := c.exec(ctx, false, "", tool, args...)
 	if err == nil {
 		err = ctx.Err()
 	}
 	return words, err
 }
 
-func (c *call) exec(ctx context.Context, kill bool, tool string, args ...string) (string, error) {
+func (c *call) exec(ctx context.Context, kill bool, password, tool string, args ...string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
@@ -145,6 +151,14 @@ func (c *call) exec(ctx context.Context, kill bool, tool string, args ...string)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = grace // for children of the tool that keep its output open
+	if password != "" {
+		pipe, err := filled(password)
+		if err != nil {
+			return "", fmt.Errorf("cannot hand over the password: %w", err)
+		}
+		defer pipe.Close()
+		cmd.ExtraFiles, cmd.Env = []*os.File{pipe}, append(cmd.Env, "PASSWD_FD=3")
+	}
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot run %s: %w", tool, err)
 	}
@@ -171,6 +185,26 @@ func (c *call) exec(ctx context.Context, kill bool, tool string, args ...string)
 		return words, &toolError{tool: tool, code: exit.ExitCode(), words: strings.ReplaceAll(words, "\n", "; ")}
 	}
 	return words, fmt.Errorf("cannot run %s: %w", tool, err)
+}
+
+// maxPassword is less than any pipe holds, so that filling one never blocks.
+const maxPassword = 4 << 10
+
+// filled is a pipe to read the text from, and then its end.
+func filled(text string) (*os.File, error) {
+	if len(text) > maxPassword {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxPassword)
+	}
+	pipe, into, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	if _, err = into.WriteString(text); err != nil {
+		pipe.Close()
+		pipe = nil
+	}
+	into.Close()
+	return pipe, err
 }
 
 // find looks where root's tools are too: an agent's PATH may lack it.

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (c *Config) tagged() bool { return c.Type != "bind" && c.Device != "" && c.Device[0] != '/' }
+func (c *Config) tagged() bool {
+	return c.Type != "bind" && !c.network() && c.Device != "" && c.Device[0] != '/'
+}
 
 func (d *driver) known() string {
 	d.mu.Lock()

@@ -63,6 +63,12 @@ func (d *driver) mismatch(c *Config, v *view) string {
 		}
 		return ""
 	}
+	if c.network() {
+		if !c.sameExport(top.kind, top.source) {
+			return other + " instead of " + c.Device
+		}
+		return ""
+	}
 	if c.Type != "auto" && top.kind != c.Type {
 		return fmt.Sprintf("%s instead of %s (%s)", other, c.Device, c.Type)
 	}
@@ -102,6 +108,9 @@ func (d *driver) ours(c *Config, e *entry) bool {
 		}
 		device, root := v.bound(c.Device)
 		return e.device == device && e.root == root || strings.HasSuffix(e.root, "//deleted")
+	}
+	if c.network() {
+		return c.sameExport(e.kind, e.source)
 	}
 	number, isBlock := deviceNumber(d.device(c))
 	if isBlock && (e.device == number || e.kind == "btrfs" && sameBtrfs(d.device(c), number, e.source)) {

@@ -54,7 +54,7 @@ const maxTable = 64 << 20
 // allocation.
 type table struct {
 	mu       sync.Mutex
-	file     *os.File
+	file     io.ReaderAt
 	buf      []byte
 	readings uint64
 	text     []byte // what the views were found in

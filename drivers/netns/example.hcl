@@ -9,9 +9,14 @@ service "orders" {
     link      = "macvlan"
     interface = "eth0"
     gateway   = "10.0.0.1"
+  }
 
-    check "tcp" "port" {
-      address = hostport("127.0.0.1", 22)
+  app "main" {
+    command = ["/usr/local/bin/orders", "--listen", hostport(ip.vip.host, 8080)]
+    netns   = netns.inner.name
+
+    check "tcp" "port" { # a macvlan is not reached from its own host: looked at from inside
+      address = hostport(ip.vip.host, 8080)
       netns   = netns.inner.name
     }
   }

@@ -4,6 +4,7 @@ package tcp
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -14,37 +15,47 @@ import (
 	"time"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/internal/netns"
 	"github.com/svcctl/svcctl/spec"
 )
 
 // Config is what a tcp check takes.
 type Config struct {
 	Address string `hcl:"address" doc:"Where to connect: \"host:port\", with brackets around an IPv6 address; hostport() writes both."`
-	Send    string `hcl:"send,optional" doc:"Sent once connected."`
+	Send    string `hcl:"send,optional" secret:"true" doc:"Sent once connected."`
 	Expect  string `hcl:"expect,optional" doc:"Must occur in the first 64 KiB of the answer; default: a connection is enough."`
+	Netns   string `hcl:"netns,optional" doc:"The network namespace to connect from: a name, as netns.NAME.name gives it, or a path. A name in the address is looked up on the host. Default: the host's own."`
 }
 
 // Validate implements spec.Validator.
-func (c *Config) Validate() []spec.Problem {
+func (c *Config) Validate() (found []spec.Problem) {
+	if why := netns.Wrong(c.Netns); c.Netns != "" && why != "" {
+		found = append(found, spec.Problem{Field: "netns", Summary: "Impossible network namespace", Detail: fmt.Sprintf("%q %s.", c.Netns, why)})
+	}
 	host, port, err := net.SplitHostPort(c.Address)
 	n, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || host == "" || portErr != nil || n == 0 {
-		return []spec.Problem{{Field: "address", Summary: "Not a host and port",
-			Detail: fmt.Sprintf(`%q must be "host:port", such as "10.0.0.10:5432" or "[2001:db8::10]:5432", with a port from 1 to 65535; hostport(host, port) writes the brackets.`, c.Address)}}
+		found = append(found, spec.Problem{Field: "address", Summary: "Not a host and port",
+			Detail: fmt.Sprintf(`%q must be "host:port", such as "10.0.0.10:5432" or "[2001:db8::10]:5432", with a port from 1 to 65535; hostport(host, port) writes the brackets.`, c.Address)})
 	}
-	return nil
+	return found
 }
+
+// example is the one on the kind's page of the manual.
+//
+//go:embed example.hcl
+var example string
 
 // Register adds the check to r.
 func Register(r *drivers.Registry) {
 	drivers.DefineCheck(r, "tcp", "Connects to an address; passes when the connection is accepted and the expected answer comes.",
-		func(_ drivers.Opening, c *Config) (drivers.Prober, error) {
-			p := &prober{config: c}
-			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" {
+		func(o drivers.Opening, c *Config) (drivers.Prober, error) {
+			p := &prober{config: c, opening: o}
+			if literal, err := netip.ParseAddrPort(c.Address); err == nil && literal.Addr().Zone() == "" && c.Send == "" && c.Expect == "" && c.Netns == "" {
 				p.literal = literal
 			}
 			return p, nil
-		})
+		}, drivers.WithExample(example))
 }
 
 // listens bounds how much of an answer is searched.
@@ -52,6 +63,7 @@ const listens = 64 << 10
 
 type prober struct {
 	config  *Config
+	opening drivers.Opening
 	literal netip.AddrPort // set: connecting is all there is to do, and no name needs a look-up
 }
 
@@ -72,8 +84,7 @@ func (p *prober) Status(ctx context.Context) (drivers.Status, error) {
 
 // converse connects the way that knows names, and says and hears what is declared.
 func (p *prober) converse(ctx context.Context, stage *string) error {
-	d := net.Dialer{KeepAlive: -1}
-	conn, err := d.DialContext(ctx, "tcp", p.config.Address)
+	conn, err := p.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +95,11 @@ func (p *prober) converse(ctx context.Context, stage *string) error {
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	if p.config.Send != "" {
 		*stage = "the other side to take what is sent"
-		if _, err := io.WriteString(conn, p.config.Send); err != nil {
+		send, err := p.opening.Plain(p.config.Send)
+		if err != nil {
+			return answer("was not asked: " + err.Error())
+		}
+		if _, err := io.WriteString(conn, send); err != nil {
 			return err
 		}
 	}
@@ -114,6 +129,14 @@ func (p *prober) converse(ctx context.Context, stage *string) error {
 		}
 	}
 	return answer(fmt.Sprintf("said 64 KiB without %q, starting with %s", p.config.Expect, excerpt(heard)))
+}
+
+func (p *prober) dial(ctx context.Context) (net.Conn, error) {
+	if p.config.Netns != "" {
+		return netns.Dial(ctx, netns.Path(p.config.Netns), p.config.Address)
+	}
+	d := net.Dialer{KeepAlive: -1}
+	return d.DialContext(ctx, "tcp", p.config.Address)
 }
 
 // answer is a reason given by what the other side said.

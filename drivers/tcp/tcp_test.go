@@ -3,6 +3,7 @@ package tcp
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -219,4 +220,30 @@ func BenchmarkCheck(b *testing.B) {
 	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
 	used := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 	b.ReportMetric(float64(used)/float64(b.N)/1e3, "cpu-µs/op")
+}
+
+func TestASecretIsRevealedWhenItIsSent(t *testing.T) {
+	server := serve(t, "127.0.0.1:0", func(c net.Conn) {
+		if line, _ := bufio.NewReader(c).ReadString('\n'); line == "AUTH value\r\n" {
+			io.WriteString(c, "+OK\r\n")
+		}
+	})
+	var r drivers.Registry
+	Register(&r)
+	o := drivers.Opening{Reveal: func(text string) (string, error) { return strings.ReplaceAll(text, "MARK", "value"), nil }}
+	c := &spec.Check{Kind: "tcp", Config: &Config{Address: server, Send: "AUTH MARK\r\n", Expect: "+OK"}}
+	p, err := r.OpenCheck(o, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := p.Status(t.Context()); err != nil || s.State != drivers.Up {
+		t.Errorf("%+v, %v", s, err)
+	}
+	o.Reveal = func(string) (string, error) { return "", errors.New("secret pw is not there") }
+	if p, err = r.OpenCheck(o, c); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := p.Status(t.Context()); s.State != drivers.Down || s.Detail != server+" was not asked: secret pw is not there" {
+		t.Errorf("without the secret: %+v", s)
+	}
 }

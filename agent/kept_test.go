@@ -12,8 +12,8 @@ import (
 	"github.com/svcctl/svcctl/engine"
 )
 
-func runKeeper(t *testing.T, dir string) *intentKeeper {
-	k := newIntentKeeper(dir, hclog.NewNullLogger())
+func runKeeper(t *testing.T, dir string) *kept[string, engine.Intent] {
+	k := newIntents(dir, hclog.NewNullLogger())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { k.run(ctx); close(ended) }()
@@ -30,7 +30,7 @@ func TestWhatOperatorsWantOutlivesTheAgent(t *testing.T) {
 	k.set("old", &engine.Intent{State: engine.WishStarted})
 	k.set("old", nil)
 	<-k.written()
-	again := newIntentKeeper(dir, hclog.NewNullLogger()).load()
+	again := newIntents(dir, hclog.NewNullLogger()).load()
 	if len(again) != 2 || again["web"].State != engine.WishStopped || again["web"].By != "alice" {
 		t.Errorf("read back: %+v", again)
 	}
@@ -44,7 +44,7 @@ func TestAnIntentThatCannotBeWrittenDelaysNobodyAndIsWrittenLater(t *testing.T) 
 	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the folder should be
 		t.Fatal(err)
 	}
-	k := newIntentKeeper(dir, hclog.NewNullLogger())
+	k := newIntents(dir, hclog.NewNullLogger())
 	k.set("web", &engine.Intent{State: engine.WishStopped})
 	waiting := k.written()
 	k.save()
@@ -62,14 +62,14 @@ func TestAnIntentThatCannotBeWrittenDelaysNobodyAndIsWrittenLater(t *testing.T) 
 	if f := k.fault(); f != "" {
 		t.Errorf("the fault stays: %s", f)
 	}
-	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
+	if got := newIntents(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
 		t.Errorf("read back: %+v", got)
 	}
 }
 
 func TestAnIntentFileThatVanishedIsWrittenAgain(t *testing.T) {
 	dir := t.TempDir()
-	k := newIntentKeeper(dir, hclog.NewNullLogger())
+	k := newIntents(dir, hclog.NewNullLogger())
 	k.set("web", &engine.Intent{State: engine.WishStopped})
 	k.save()
 	if err := os.Remove(filepath.Join(dir, "intents.json")); err != nil {
@@ -77,7 +77,7 @@ func TestAnIntentFileThatVanishedIsWrittenAgain(t *testing.T) {
 	}
 	k.missing()
 	k.save()
-	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
+	if got := newIntents(dir, hclog.NewNullLogger()).load(); got["web"].State != engine.WishStopped {
 		t.Errorf("read back: %+v", got)
 	}
 }
@@ -88,7 +88,7 @@ func TestADamagedIntentFileIsPutAsideNotOverwritten(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"version":1,"intents":{"we`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := newIntentKeeper(dir, hclog.NewNullLogger()).load(); len(got) != 0 {
+	if got := newIntents(dir, hclog.NewNullLogger()).load(); len(got) != 0 {
 		t.Errorf("read from a damaged file: %+v", got)
 	}
 	if b, err := os.ReadFile(path + ".damaged"); err != nil || len(b) == 0 {
