@@ -26,6 +26,9 @@ ExecStop=/bin/sh -c 'echo network stops >>/var/log/order; ip link del eth0'
 [Install]
 WantedBy=multi-user.target
 `
+	labJob = `[Service]
+ExecStart=/bin/sh -c 'echo the job begins; exec sleep infinity'
+`
 	labApp = `#!/bin/sh
 stop() {
 	echo "$1 stops, address $(ip -o addr show dev eth0 | grep -c 10.77.0.10), mount $(grep -c ' /srv/scratch ' /proc/mounts)" >>/var/log/order
@@ -52,6 +55,12 @@ service "shop" {
   app "web" {
     command = ["/opt/app", "web"]
     after   = [app.database]
+  }
+}
+
+service "unit" {
+  systemd "job" {
+    unit = "lab-job.service"
   }
 }
 
@@ -202,19 +211,20 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 		}
 	}
 	m.write("/etc/systemd/system/lab-network.service", labNetwork, 0o644)
+	m.write("/etc/systemd/system/lab-job.service", labJob, 0o644)
 	m.write("/opt/app", labApp, 0o755)
 	m.write("/etc/svcctl/services/all.hcl", labServices, 0o644)
 	m.boot()
 	m.run("systemctl enable --now lab-network.service")
 	m.run("dpkg -i /root/older.deb")
-	m.until("svcctl status shop hangs 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 2")
+	m.until("svcctl status shop hangs unit 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 3")
 	m.run("systemctl is-active svcctl-keeper svcctl-agent svcctl-services")
 	m.run("systemd-analyze verify --man=no svcctl-keeper.service svcctl-agent.service svcctl-services.service")
 
 	before, keeper := m.pids(), m.run("systemctl show -P MainPID svcctl-keeper")
 	same := func(after string) {
 		t.Helper()
-		m.until("svcctl status shop hangs 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 2")
+		m.until("svcctl status shop hangs unit 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 3")
 		if now := m.pids(); now != before {
 			t.Errorf("processes were replaced by %s:\n%s\n%s", after, before, now)
 		}
@@ -235,9 +245,10 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 		t.Error("the agent was not replaced at all")
 	}
 
+	m.healsUnitsOfTheHost()
 	m.powersOffInOrder()
 	m.boot()
-	m.until("svcctl status shop hangs 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 2")
+	m.until("svcctl status shop hangs unit 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 3")
 	if got := m.order(); strings.Join(got, "\n") != "database started\nweb started" {
 		t.Errorf("the second boot says %q", got)
 	}
@@ -249,6 +260,25 @@ func (m *machine) boot() {
 	if err := m.host.Boot(m.ctx); err != nil {
 		m.Fatal(err)
 	}
+}
+
+// healsUnitsOfTheHost: the manager is PID 1 here, and there is a journal.
+func (m *machine) healsUnitsOfTheHost() {
+	m.Helper()
+	up := "svcctl status unit | grep -q 'systemd.job .* up '"
+	pid := m.run("systemctl show -P MainPID lab-job.service")
+	m.run("systemctl stop lab-job.service")
+	m.until("test \"$(systemctl show -P MainPID lab-job.service)\" != 0 && " + up)
+	if now := m.run("systemctl show -P MainPID lab-job.service"); now == pid {
+		m.Error("a stopped unit was not started again")
+	}
+	m.run("kill -9 $(systemctl show -P MainPID lab-job.service)")
+	m.until("test \"$(systemctl show -P MainPID lab-job.service)\" != 0 && " + up)
+	m.until("svcctl logs unit/systemd.job | grep -q 'the job begins'")
+	m.run("mv /etc/systemd/system/lab-job.service /root/; systemctl mask lab-job.service; systemctl kill --signal=KILL lab-job.service")
+	m.until("svcctl status unit | grep -q masked")
+	m.run("systemctl unmask lab-job.service; mv /root/lab-job.service /etc/systemd/system/; systemctl daemon-reload; svcctl clear unit")
+	m.until(up)
 }
 
 // powersOffInOrder: dependents first, with address and mount still there, the network
