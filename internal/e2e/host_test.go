@@ -235,6 +235,8 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 		t.Error("the agent was not replaced at all")
 	}
 
+	m.losesItsKeeper()
+
 	m.powersOffInOrder()
 	m.boot()
 	m.until("svcctl status shop hangs 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 2")
