@@ -246,6 +246,8 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 	}
 
 	m.healsUnitsOfTheHost()
+	m.losesItsKeeper()
+
 	m.powersOffInOrder()
 	m.boot()
 	m.until("svcctl status shop hangs unit 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 3")
