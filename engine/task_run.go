@@ -260,7 +260,7 @@ func (s *service) selectedTasks(c Command) (out []*resource) {
 func (e *Engine) checkTaskCommand(s *service, c Command) error {
 	verb := "run"
 	if c.Verb == CommandHalt {
-		verb = "halt"
+		verb = "stop"
 	}
 	if len(c.Resources)+len(c.Tags) == 0 {
 		return fmt.Errorf("cannot %s a task of %s: none is named", verb, s.name)
@@ -280,7 +280,7 @@ func (e *Engine) checkTaskCommand(s *service, c Command) error {
 			continue
 		}
 		if r.task.run == nil && r.task.waiting == nil {
-			return refuse("cannot halt %s: it does not run", r.spec.Address)
+			return refuse("cannot stop %s: it does not run", r.spec.Address)
 		}
 	}
 	return nil
@@ -296,7 +296,7 @@ func (s *service) wayOut(r *resource) string {
 	case s.intent.GivenUp != "", r.state == Stuck:
 		return "; clear " + s.name + " once that is mended"
 	case r.task.run != nil:
-		return "; wait for its end, or halt it"
+		return "; wait for its end, or stop it (svcctl task stop)"
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,9 @@ func confine(s setup) error {
 
 func enterNetwork(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("cannot enter the network namespace %s: %w (only root may)", path, err)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot enter the network namespace %s: %w (is it there yet? A reference such as netns = netns.NAME.name makes the app wait for it)", path, err)
 	}
@@ -183,9 +187,13 @@ func restrict(c *Confinement) error {
 	if len(c.Filter) == 0 {
 		return nil
 	}
-	code := make([]unix.SockFilter, len(c.Filter))
-	for i, f := range c.Filter {
-		code[i] = unix.SockFilter{Code: f.Op, Jt: f.T, Jf: f.F, K: f.K}
+	code := make([]unix.SockFilter, len(c.Filter)/8)
+	for i := range code {
+		at := c.Filter[8*i:]
+		code[i] = unix.SockFilter{Code: binary.NativeEndian.Uint16(at), Jt: at[2], Jf: at[3], K: binary.NativeEndian.Uint32(at[4:])}
+	}
+	if len(code) == 0 {
+		return errors.New("cannot set the seccomp filter: it has no instruction")
 	}
 	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))

@@ -34,18 +34,18 @@ func TestMain(m *testing.M) {
 }
 
 type host struct {
-	t      *testing.T
+	t      testing.TB
 	opts   keeper.Options
 	keeper *keeper.Client
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	dir := t.TempDir()
 	return serve(t, keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}})
 }
 
-func serve(t *testing.T, opts keeper.Options) *host {
+func serve(t testing.TB, opts keeper.Options) *host {
 	t.Helper()
 	h := &host{t: t, opts: opts}
 	h.connect()
@@ -336,7 +336,7 @@ func TestATermProofAppIsKilledBeforeTheContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := h.status(d).PID
-	ctx, cancel := context.WithTimeout(h.ctx(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(h.ctx(), 4*time.Second)
 	defer cancel()
 	if err := d.Stop(ctx); err != nil {
 		t.Fatal(err)
