@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -251,8 +252,8 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 	m.powersOffInOrder()
 	m.boot()
 	m.until("svcctl status shop hangs unit 2>/dev/null | grep -c '^[a-z].* up ' | grep -qx 3")
-	if got := m.order(); strings.Join(got, "\n") != "database started\nweb started" {
-		t.Errorf("the second boot says %q", got)
+	if got := slices.Sorted(slices.Values(m.order())); strings.Join(got, "\n") != "database started\nweb started" {
+		t.Errorf("the second boot says %q", got) // which of two shells is first to write is no promise
 	}
 	m.removesAndLeavesData()
 }
@@ -306,8 +307,7 @@ func (m *machine) removesAndLeavesData() {
 	m.run("! pgrep -f '^/bin/sh /opt/app' && ! pgrep svcctl && ! grep -q /srv/scratch /proc/mounts && ! ip -o addr show dev eth0 | grep -q 10.77.0.10")
 	m.run("grep -q kept /srv/data && test -f /etc/svcctl/services/all.hcl && test -d /var/lib/svcctl && test ! -e /usr/bin/svcctl")
 	got := m.order()
-	want := "database started\nweb started\nweb stops, address 1, mount 1\ndatabase stops, address 1, mount 1"
-	if strings.Join(got, "\n") != want {
+	if stops := got[min(2, len(got)):]; strings.Join(stops, "\n") != "web stops, address 1, mount 1\ndatabase stops, address 1, mount 1" {
 		m.Errorf("the removal stopped in the order %q", got)
 	}
 	m.run("dpkg -P svcctl; test ! -e /var/lib/svcctl && test -f /etc/svcctl/services/all.hcl")
