@@ -225,9 +225,14 @@ func (j *judge) forget(f Forget) {
 	delete(j.applied, a)
 	delete(j.started, a)
 	j.nothingOn(a)
-	if j.declared(a) == nil {
-		delete(j.state, a)
+	if j.declared(a) != nil {
+		return
 	}
+	delete(j.state, a)
+	if t := j.tasks[a]; t != nil && t.running {
+		j.w.fail("%s is forgotten though it runs", a)
+	}
+	delete(j.tasks, a) // declared again, it is new, and has missed nothing
 }
 
 // nothingOn: it was off, so what was started on it went on without it.

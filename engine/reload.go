@@ -205,7 +205,7 @@ func (e *Engine) adoptNext(s *service, r *resource) {
 // keepOn drops what a new spec says that the resource does not stand on. What is not
 // declared any more stays: it can't be stopped under what was started on it.
 func (r *resource) keepOn(s *service) {
-	kept := make([]spec.Address, 0, len(r.on))
+	kept := r.on[:0:0]
 	for _, a := range r.on {
 		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
 			kept = append(kept, a)

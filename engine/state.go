@@ -78,7 +78,8 @@ type resource struct {
 	fresh      bool // it, or its configuration, came with a reload and was not up since
 
 	// on is what a resource that is not off stands on: what of After was up when it
-	// was started, or came up since. A stop goes by it, a start by After.
+	// was started, or came up since. A stop goes by it, a start by After. Nil: nobody
+	// knows, for nobody here started it or found it up.
 	on []spec.Address
 
 	state    State

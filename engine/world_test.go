@@ -22,9 +22,9 @@ var (
 
 // Worlds that once showed a fault stay here.
 var keptSeeds = []uint64{5, 11, 85, 95, 131, 133, 297, 498, 655, 1448, 2853, 6058, 6684, 6883, 7425, 12248, 13331,
-	13425, 17838, 18830, 1858, 4358}
+	13425, 17838, 18830, 1858, 4358, 17210}
 
-var keptTaskSeeds = []uint64{127, 1539, 1817, 2806}
+var keptTaskSeeds = []uint64{127, 1539, 1817, 2806, 11950}
 
 // Each world is drawn from its number: services, edits, permissions, failures,
 // commands. Then the trouble ends and everything must come to rest as wanted.
