@@ -68,6 +68,7 @@ func (e *Engine) relist() {
 
 func (e *Engine) add(next *spec.Service, first bool) {
 	s := &service{spec: next, name: next.FullName, state: InstanceUnknown, byAddress: make(map[spec.Address]*resource, len(next.Resources))}
+	s.due.service, s.scheduled.service = s, s
 	s.intent = e.intents[s.name]
 	delete(e.intents, s.name)
 	for _, n := range next.Resources {
