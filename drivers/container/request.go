@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -91,6 +92,9 @@ func environment(o drivers.Opening, c *Config, credentials bool) ([]string, erro
 		revealed, err := reveal(o, value)
 		if err != nil {
 			return nil, err
+		}
+		if strings.ContainsRune(revealed, 0) || !utf8.ValidString(revealed) { // the engine would put other bytes in their place
+			return nil, fmt.Errorf("cannot set the variable %s: its secret is no text (give it as a credential instead)", name)
 		}
 		env[name] = revealed
 	}

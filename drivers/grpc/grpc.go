@@ -141,6 +141,9 @@ func (p *prober) metadata() (metadata.MD, error) {
 				return nil, fmt.Errorf("the metadata %s can't be set: %w", k, err)
 			}
 		}
+		if !httpguts.ValidHeaderFieldValue(v) {
+			return nil, fmt.Errorf("the metadata %s can't be set: its secret has a line break or another character that can't be sent (write it on one line)", k)
+		}
 		md.Set(k, v)
 	}
 	return md, nil

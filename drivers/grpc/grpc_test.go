@@ -226,3 +226,10 @@ func BenchmarkCheck(b *testing.B) {
 	used := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 	b.ReportMetric(float64(used)/float64(b.N)/1e3, "cpu-µs/op")
 }
+
+func TestASecretWithALineBreakIsNotSent(t *testing.T) {
+	p := &prober{config: &Config{Metadata: map[string]string{"authorization": "SECRET"}}, reveal: func(string) (string, error) { return "open\nsesame", nil }}
+	if _, err := p.metadata(); err == nil || !strings.Contains(err.Error(), "authorization can't be set: its secret has a line break") || strings.Contains(err.Error(), "sesame") {
+		t.Errorf("%v", err)
+	}
+}

@@ -206,7 +206,7 @@ func refused(err error) string {
 
 func excerpt(text string) string {
 	if len(text) > 80 {
-		return fmt.Sprintf("%q…", text[:80])
+		return fmt.Sprintf("%q", strings.ToValidUTF8(string(text[:80]), "")+"…") // the dots where it is cut: a secret is looked for there
 	}
 	return fmt.Sprintf("%q", text)
 }
