@@ -78,6 +78,9 @@ func (e *Engine) checked(s *service, r *resource, c *check, ev Done) {
 			c.err = reason
 			s.view = nil
 		}
+	} else if c.state == CheckUp && c.err != "" {
+		c.err = "" // one failure that was not enough for a fall is over
+		s.view = nil
 	}
 	if errors.Is(ev.Err, ErrNoVerdict) {
 		if e.scheduledLater(s, c) {

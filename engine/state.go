@@ -203,11 +203,17 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 			fact.Exit = r.exit
 		}
 		r.pid, r.clean, r.freed, r.on = 0, false, false, nil
+		if r.task == nil && r.state == Stopping {
+			r.detail = "" // it was about what is gone
+		}
 	case Stuck:
 		r.err, r.killed, r.freed = message, r.freed, false
 		r.probeAt = e.now.Add(stuckProbeEvery)
 	case Starting:
 		r.clean, r.usedUp = false, false
+		if r.task == nil {
+			r.detail = "" // it was about what was there before
+		}
 	case Stopping:
 		r.clean = false
 	case Unknown:

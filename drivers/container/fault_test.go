@@ -408,6 +408,13 @@ func TestAHungEngineDelaysNothingAndItsContainersAreNotTakenForLost(t *testing.T
 	if _, err := other.Status(within(t)); err == nil || !strings.Contains(err.Error(), "does not answer (does it run?)") {
 		t.Errorf("another agent says: %v", err)
 	}
+	asked := within(t)
+	for _, err := range d.Logs(asked, 10, false) {
+		expectError(t, err, "cannot read the log of container", "does not answer")
+	}
+	if asked.Err() != nil {
+		t.Error("its log is waited for without a bound")
+	}
 	bounded, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	expectError(t, d.Stop(bounded), "does not answer")
