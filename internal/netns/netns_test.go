@@ -146,6 +146,13 @@ func TestAFileThatWasLeftIsTakenAwayAndAnythingElseIsNot(t *testing.T) {
 	if err := os.WriteFile(Path(other), []byte("something"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	defer os.Remove(Path(other))
+	if err := Remove(other); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(Path(other)); err != nil {
+		t.Errorf("what is no namespace was removed: %v", err)
+	}
 	if err := Make(other); err == nil || !strings.Contains(err.Error(), "something else") {
 		t.Error(err)
 	}
