@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,9 +30,9 @@ const (
 // credentialsInside is where a container finds its credentials.
 const credentialsInside = "/run/svcctl-credentials"
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+var nameForm = drivers.Expression(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
-var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+var notInNames = drivers.Expression(`[^a-zA-Z0-9_.-]+`)
 
 // nameOf is the container's name: svcctl-orders-main for orders/container.main.
 func nameOf(o drivers.Opening, c *Config) string {
@@ -44,7 +43,7 @@ func nameOf(o drivers.Opening, c *Config) string {
 	if _, name, ok := strings.Cut(local, "."); ok {
 		local = name
 	}
-	return "svcctl-" + strings.Trim(notInNames.ReplaceAllString(string(o.Address.Service())+"-"+local, "-"), "-")
+	return "svcctl-" + strings.Trim(notInNames().ReplaceAllString(string(o.Address.Service())+"-"+local, "-"), "-")
 }
 
 // request is what the engine is asked to make.
@@ -232,7 +231,7 @@ func parseVolume(s string) (m mount.Mount, err error) {
 	switch {
 	case strings.HasPrefix(m.Source, "/"):
 		m.Type, m.Source = mount.TypeBind, path.Clean(m.Source)
-	case !nameForm.MatchString(m.Source):
+	case !nameForm().MatchString(m.Source):
 		return m, fmt.Errorf("%q is neither an absolute path nor the name of a volume", m.Source)
 	}
 	if !strings.HasPrefix(m.Target, "/") || path.Clean(m.Target) == "/" {
