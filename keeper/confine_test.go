@@ -175,6 +175,21 @@ func TestASandboxedRootCantGiveOrdersToTheKeeperOrTheAgent(t *testing.T) {
 			t.Errorf("%s sees %q, not %q", one.name, got, one.want)
 		}
 	}
+	if err := os.Mkdir(filepath.Join(w.opts.RunDir, loopLinks), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/loop9", filepath.Join(w.opts.RunDir, loopLinks, "disk")); err != nil {
+		t.Fatal(err)
+	}
+	for _, kernel := range []string{"NEW_KERNEL=1", "OLD_KERNEL=1"} {
+		r := Request{Env: []string{kernel}, Confine: hidden}
+		if got := w.lines(r, "cd "+w.opts.RunDir+"; ls; readlink loop/disk; (: > loop/new) 2>/dev/null && echo written"); fmt.Sprint(got) != "[loop /dev/loop9]" {
+			t.Errorf("with links to loop devices: %q", got)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(w.opts.RunDir, loopLinks)); err != nil {
+		t.Fatal(err)
+	}
 	r := Request{Confine: &Confinement{Places: strict, OwnNetwork: true, NoNewPrivileges: true}, Notify: true}
 	if got := w.lines(r, `ls $(dirname $NOTIFY_SOCKET) | cut -d- -f1; test -S "$NOTIFY_SOCKET" && echo there`); fmt.Sprint(got) != "[notify there]" {
 		t.Errorf("one that says itself when it is ready sees %q", got)

@@ -42,10 +42,12 @@ func furnish(s setup, places []Place) error {
 	ours := ""
 	for _, f := range found {
 		if f.Because == ourSockets {
-			if _, err := os.Lstat(f.Path); errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Lstat(f.Path); f.As == Empty && err == nil {
+				ours = f.Path
+			}
+			if ours == "" {
 				continue // a place above has hidden it
 			}
-			ours = f.Path
 		}
 		if err := r.change(f); err != nil {
 			return fmt.Errorf("cannot %s %s: %w (%s)", doing(f.As), f.Path, err, f.Because)
@@ -59,8 +61,11 @@ func furnish(s setup, places []Place) error {
 	if ours == "" {
 		return nil
 	}
-	if err := unix.Mount("", ours, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, ""); err != nil {
-		return fmt.Errorf("cannot hide %s: %w (%s)", ours, err, ourSockets)
+	for _, path := range []string{ours, filepath.Join(ours, loopLinks)} {
+		err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, "")
+		if err != nil && (path == ours || !errors.Is(err, unix.ENOENT)) {
+			return fmt.Errorf("cannot hide %s: %w (%s)", path, err, ourSockets)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -45,17 +46,23 @@ func confine(s setup) error {
 	places := c.Places
 	if s.Ours != "" && len(places) > 0 {
 		// The folder and not the sockets in it, which come and go. What is declared of it counts.
-		ours := []Place{{Path: s.Ours, As: Empty, Because: ourSockets}}
+		ours := []Place{
+			{Path: s.Ours, As: Empty, Because: ourSockets},
+			{Path: filepath.Join(s.Ours, loopLinks), As: AsItIs, Optional: true, Because: ourSockets},
+		}
 		if s.Notify != "" {
-			ours = append(ours, Place{Path: s.Notify, As: AsItIs, Because: "NOTIFY_SOCKET"})
+			ours = append(ours, Place{Path: s.Notify, As: AsItIs, Because: ourSockets})
 		}
 		places = append(ours, places...)
 	}
 	return furnish(s, places)
 }
 
-// ourSockets marks the place that nobody declared.
+// ourSockets marks the places that nobody declared.
 const ourSockets = "svcctl's own sockets"
+
+// loopLinks is the folder of the links that stand for loop devices in commands.
+const loopLinks = "loop"
 
 func enterNetwork(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)

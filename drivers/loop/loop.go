@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/spec"
 	"github.com/zclconf/go-cty/cty"
@@ -227,15 +229,21 @@ func (c *Config) create() error {
 		return fmt.Errorf("cannot create %s: %w (make the directory, or mount what holds it)", c.File, err)
 	}
 	draft := filepath.Join(filepath.Dir(c.File), "."+filepath.Base(c.File)+".new")
-	f, err := os.OpenFile(draft, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := os.Remove(draft); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot create %s: %w", c.File, err)
+	}
+	// The folder may be a user's: where a link stands in it now, it must not be followed.
+	f, err := os.OpenFile(draft, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot create %s: %w", c.File, err)
 	}
-	err = errors.Join(f.Truncate(int64(c.Size)), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Link(draft, c.File) // unlike a rename it replaces nothing
+	if err = errors.Join(f.Truncate(int64(c.Size)), f.Sync()); err == nil {
+		// Unlike a rename it replaces nothing. What is linked is what was made here.
+		if err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, c.File, unix.AT_SYMLINK_FOLLOW); err != nil {
+			err = fmt.Errorf("link: %w", err)
+		}
 	}
-	if err = errors.Join(err, os.Remove(draft)); err != nil {
+	if err = errors.Join(err, f.Close(), os.Remove(draft)); err != nil {
 		return fmt.Errorf("cannot create %s with %d bytes: %w", c.File, c.Size, err)
 	}
 	return nil

@@ -132,6 +132,30 @@ func TestAMissingFileIsMadeOnlyWhereASizeIsDeclared(t *testing.T) {
 	}
 }
 
+func TestALinkWhereTheFileIsMadeIsNotFollowed(t *testing.T) {
+	dir := t.TempDir() // of the service's user, maybe
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{File: filepath.Join(dir, "disk.img"), Size: 4096}
+	if err := os.Symlink(precious, filepath.Join(dir, ".disk.img.new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.create(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(precious); string(b) != "precious" {
+		t.Errorf("what the link leads to has %d bytes now, %v", len(b), err)
+	}
+	if st, err := os.Lstat(c.File); err != nil || !st.Mode().IsRegular() || st.Size() != 4096 || st.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", st, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestAnExistingFileKeepsItsSizeAndContent(t *testing.T) {
 	needRoot(t)
 	c := &Config{File: filepath.Join(t.TempDir(), "disk.img"), Size: 3 << 20, ReadOnly: true}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/svcctl/svcctl/drivers"
 )
 
@@ -118,16 +120,25 @@ func (c *Config) mountPoint() error {
 			if err := os.MkdirAll(filepath.Dir(c.Path), 0o755); err != nil {
 				return err
 			}
-			f, err := os.OpenFile(c.Path, os.O_CREATE|os.O_RDONLY, 0o644)
+			// The folder may be a user's: a file is made here, not where a link leads.
+			fd, err := unix.Open(c.Path, unix.O_CREAT|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o644)
 			if err != nil {
+				return fmt.Errorf("no mount point at %s: %w (is it a symbolic link? Write the path that it leads to)", c.Path, err)
+			}
+			if err := unix.Close(fd); err != nil {
 				return err
 			}
-			return f.Close()
+			return c.straight()
 		}
 	}
 	if err := os.MkdirAll(c.Path, 0o755); err != nil {
 		return fmt.Errorf("no mount point: %w", err)
 	}
+	return c.straight()
+}
+
+// straight refuses a path through a symbolic link.
+func (c *Config) straight() error {
 	real, err := filepath.EvalSymlinks(c.Path)
 	if err != nil {
 		return err

@@ -203,6 +203,28 @@ func TestMkfsTouchesABlankDeviceOnly(t *testing.T) {
 	}
 }
 
+func TestTheFileForABindMountIsNotMadeWhereALinkLeads(t *testing.T) {
+	dir := t.TempDir() // of the service's user, maybe
+	source, target, link := filepath.Join(dir, "source"), filepath.Join(t.TempDir(), "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(source, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{Type: "bind", Device: source, Path: link}
+	if err := c.mountPoint(); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Lstat(target); err == nil {
+		t.Error("a file was made behind the link")
+	}
+	c.Path = filepath.Join(dir, "new")
+	if err := c.mountPoint(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAMissingPrerequisiteIsNamedWithItsCure(t *testing.T) {
 	blank := disk(t, 16)
 	file := filepath.Join(t.TempDir(), "f")
