@@ -133,7 +133,7 @@ func earlier(a, b time.Time) time.Time {
 // scheduledLater tells whether the service must be decided again to have the check's
 // next turn in its schedule.
 func (e *Engine) scheduledLater(s *service, c *check) bool {
-	return s.deadline.IsZero() || c.due.Before(s.deadline)
+	return s.due.at.IsZero() || c.due.Before(s.due.at)
 }
 
 func (e *Engine) judge(s *service, r *resource, c *check, passed bool) {

@@ -167,7 +167,7 @@ func (s *story) play(line string, more []string) {
 	case "status":
 		s.status(args)
 	case "wait":
-		if s.now = s.e.Deadline(); s.now.IsZero() {
+		if s.now = s.e.nextMoment(); s.now.IsZero() {
 			s.t.Fatal("nothing to wait for")
 		}
 		s.step(Tick{})

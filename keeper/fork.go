@@ -22,6 +22,7 @@ type birth struct {
 	reply   func(Process, error)
 	join    []string // v1 groups
 	not     []string // limits that are not enforced
+	ooms    int      // kills at the memory limit so far
 	group   int      // descriptor of its control group, or -1
 	out     int      // the end of the pipe that it writes to
 	stream  *stream
@@ -103,6 +104,12 @@ func (s *server) fork(b *birth) error {
 		st := setup{
 			Keeper: s.pid, Path: b.req.Path, Dir: b.req.Dir, Join: b.join, OOMScoreAdj: b.req.OOMScoreAdj, Rlimits: b.req.Rlimits,
 			Credential: c, Confine: b.req.Confine, Files: b.req.Files, FilesDir: s.credentialsDir(), Nothing: s.nothing(),
+		}
+		if b.req.Confine != nil && s.trusts(c, b.req.Confine) {
+			st.Ours = s.dir
+			if b.notify != nil {
+				st.Notify = b.notify.path
+			}
 		}
 		settings, err := st.file()
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -126,6 +127,9 @@ func serve(args []string) (err error) {
 	}
 	s.unit = *unit
 	go s.accept(listener)
+	if s.unit {
+		_, _ = daemon.SdNotify(true, daemon.SdNotifyReady) // a manager that can't be told starts us again
+	}
 	s.live(signals)
 	listener.Close()
 	removeNotifySockets(s.dir)

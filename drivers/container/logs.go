@@ -33,17 +33,18 @@ func (d *driver) Logs(ctx context.Context, lines int, follow bool) iter.Seq2[str
 				look: func(context.Context) { poke(again) }, lost: func() {},
 			})()
 		}
-		since, tail := "", strconv.Itoa(lines)
+		var told time.Time // up to here
+		tail := strconv.Itoa(lines)
 		for {
-			last, found, ok := d.readLogs(ctx, since, tail, follow, yield)
+			last, found, ok := d.readLogs(ctx, told, tail, follow, yield)
 			if !ok || !follow {
 				return
 			}
 			if found {
 				tail = "all"
 			}
-			if !last.IsZero() {
-				since = last.Add(time.Nanosecond).Format(time.RFC3339Nano)
+			if last.After(told) {
+				told = last
 			}
 			select {
 			case <-again:
@@ -61,8 +62,9 @@ func poke(c chan struct{}) {
 	}
 }
 
-// readLogs yields what one run of the container says. ok is false when no more is wanted.
-func (d *driver) readLogs(ctx context.Context, since, tail string, follow bool, yield func(string, error) bool) (last time.Time, found, ok bool) {
+// readLogs yields what one run of the container says behind a time: Podman's own filter
+// looks at whole seconds only. ok is false when no more is wanted.
+func (d *driver) readLogs(ctx context.Context, told time.Time, tail string, follow bool, yield func(string, error) bool) (last time.Time, found, ok bool) {
 	c := d.cfg()
 	asked, cancel := context.WithTimeout(ctx, d.socket.lookFor) // an engine may hang
 	is, err := d.find(asked, c)
@@ -75,6 +77,10 @@ func (d *driver) readLogs(ctx context.Context, since, tail string, follow bool, 
 		return last, false, true
 	}
 	var body io.ReadCloser
+	since := ""
+	if !told.IsZero() {
+		since = told.Format(time.RFC3339Nano)
+	}
 	if err == nil {
 		body, err = d.socket.client.ContainerLogs(ctx, is.ID, client.ContainerLogsOptions{
 			ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Since: since, Tail: tail})
@@ -91,7 +97,10 @@ func (d *driver) readLogs(ctx context.Context, since, tail string, follow bool, 
 	}
 	defer body.Close()
 	for line, at := range demultiplex(body) {
-		if !at.IsZero() {
+		if !at.IsZero() && !at.After(told) {
+			continue
+		}
+		if at.After(last) {
 			last = at
 		}
 		if !yield(line, nil) {

@@ -148,7 +148,10 @@ func (e *Engine) End() error {
 	for _, pattern := range []string{"/sys/fs/cgroup/" + e.group, "/sys/fs/cgroup/*/" + e.group, "/sys/fs/cgroup/*/libpod_parent"} {
 		groups, _ := filepath.Glob(pattern) // the pattern is right
 		for _, g := range groups {
-			_ = syscall.Rmdir(g) // Podman's may be in use by another
+			below, _ := filepath.Glob(g + "/*/") // of containers that were killed with their shim
+			for _, dir := range append(below, g) {
+				_ = syscall.Rmdir(dir) // Podman's may be in use by another
+			}
 		}
 	}
 	if e.log != nil {
