@@ -320,6 +320,9 @@ func TestCompletionOffersServicesAndResources(t *testing.T) {
 	if _, out, _ := run("__complete", "start", ""); !strings.Contains(out, "orders\tup\nshop/web\tdown\n") {
 		t.Errorf("services:\n%s", out)
 	}
+	if _, out, _ := run("__complete", "logs", "orders/"); !strings.Contains(out, "orders/app.main\tup\n") || strings.Contains(out, "shop/web/app") {
+		t.Errorf("logs: %q", out)
+	}
 	if _, out, _ := run("__complete", "stop", "orders", "--resource", ""); !strings.Contains(out, "app.main\torders: up") || strings.Contains(out, "shop") {
 		t.Errorf("resources:\n%s", out)
 	}

@@ -25,7 +25,7 @@ func (p *program) logsCommand() *cobra.Command {
 	o := &logsOptions{program: p}
 	c := &cobra.Command{
 		Use: "logs SERVICE[/KIND.NAME]", Short: "Show what the processes of a service, or of one resource or task, wrote",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeServices,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeLogs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target = args[0]
 			return o.run(cmd.Context())

@@ -78,6 +78,26 @@ func (p *program) completeServices(cmd *cobra.Command, args []string, _ string) 
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeLogs offers services, and what writes a log of the one that is named already.
+func (p *program) completeLogs(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, s := range p.ask(cmd.Context()) {
+		out = append(out, s.FullName()+"\t"+string(s.State))
+		if !strings.HasPrefix(begun, s.FullName()+"/") {
+			continue
+		}
+		for _, i := range s.Instances {
+			for _, r := range i.Resources {
+				out = append(out, string(r.Address)+"\t"+string(r.State))
+			}
+			for _, t := range i.Tasks {
+				out = append(out, string(t.Address)+"\t"+string(t.State))
+			}
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completeResources offers the resources of the services named so far.
 func (p *program) completeResources(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	named := make(map[string]bool)

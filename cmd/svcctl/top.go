@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -37,7 +38,13 @@ func (p *program) runTop(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	if _, err := c.Status(ctx); err != nil {
+	first, stop := context.WithTimeout(ctx, topPatience) // the screen is empty until then
+	_, err = c.Status(first)
+	stop()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return fmt.Errorf("%w at %s within %s (it may hang: its log says why)", api.ErrNoAgent, p.server, topPatience)
+	case err != nil:
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -311,6 +313,24 @@ func TestTopSaysWhenTheAgentIsGoneAndGoesOn(t *testing.T) {
 	})
 	term.press("q")
 	term.quits()
+}
+
+func TestTopDoesNotWaitLongForAnAgentThatHangs(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "agent.sock")
+	l, err := net.Listen("unix", socket) // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	term := newTerminal(t, 80, 24, true, "--server", "unix://"+socket)
+	select {
+	case code := <-term.ended:
+		if code != exitNoAgent {
+			t.Errorf("exit %d", code)
+		}
+	case <-time.After(2 * topPatience):
+		t.Error("it still waits")
+	}
 }
 
 func TestTopWithoutATerminalIsAMistakeOfUse(t *testing.T) {
