@@ -115,7 +115,7 @@ func BenchmarkStart(b *testing.B) {
 	if out, err := exec.Command("go", "build", "-o", keeper, "../cmd/svcctl-keeper").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	allow := []Filter{{Op: 6, K: 0x7fff0000}}
+	allow := []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
 	nofile := []Rlimit{{Resource: unix.RLIMIT_NOFILE, Soft: 1024, Hard: 1024}}
 	for _, c := range []struct {
 		name    string

@@ -218,6 +218,10 @@ func (c *Client) call(ctx context.Context, f *frame) (*frame, error) {
 	for {
 		c.mu.Lock()
 		k, up, lastErr := c.conn, c.up, c.lastErr
+		if k != nil && k.ability < f.needs() {
+			c.mu.Unlock()
+			return nil, fmt.Errorf("cannot start %s: the keeper is that of an older svcctl, which knows no sandbox, netns or credentials (stop what it runs and start it again: a keeper of the new version takes its place)", f.Start.ID)
+		}
 		if k != nil {
 			c.seq++
 			f.Seq = c.seq
@@ -394,5 +398,6 @@ func hello(ctx context.Context, n *net.UnixConn) (*conn, *bufio.Reader, []Proces
 		return nil, nil, nil, errors.New(f.Error)
 	}
 	_ = n.SetReadDeadline(time.Time{})
+	k.ability = f.Ability
 	return k, r, f.List, nil
 }

@@ -180,3 +180,23 @@ func TestNothingOfARequestsSecretsStaysWithTheKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAnOlderKeeperIsNotTrustedToConfine(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Client.mu.Lock()
+	w.Client.conn.ability = 0 // as the hello of one before tells
+	w.Client.mu.Unlock()
+	r := Request{ID: "a", Path: "/bin/sleep", Args: []string{"sleep", "1000"}}
+	for _, change := range []func(*Request){
+		func(r *Request) { r.Confine = &Confinement{} }, func(r *Request) { r.Files = map[string][]byte{"a": nil} },
+	} {
+		confined := r
+		change(&confined)
+		if _, err := w.Start(w.ctx(), confined); err == nil || !strings.Contains(err.Error(), "older svcctl") {
+			t.Errorf("start: %v", err)
+		}
+	}
+	if _, err := w.Start(w.ctx(), r); err != nil {
+		t.Error(err)
+	}
+}

@@ -34,6 +34,7 @@ type birth struct {
 	report  *os.File            // what a stub says
 	ended   *syscall.WaitStatus // it exited before it was known to run its program
 	then    []func()            // stops that came meanwhile
+	early   []early             // what it told meanwhile
 }
 
 // forker is the one thread that starts processes. It never ends, since its death

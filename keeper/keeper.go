@@ -78,20 +78,13 @@ type Request struct {
 // Confinement is what a process is kept from. The stub carries it out between the fork and
 // the program, which stays a direct child of the keeper.
 type Confinement struct {
-	Netns           string   `json:"net,omitempty"`  // path of a network namespace to live in
-	OwnNetwork      bool     `json:"lo,omitempty"`   // a new network namespace that has only lo
-	Places          []Place  `json:"fs,omitempty"`   // each may lie below one before it; none: no mount namespace
-	Capabilities    []int    `json:"caps,omitempty"` // those it keeps, with DropOthers
-	DropOthers      bool     `json:"drop,omitempty"`
-	NoNewPrivileges bool     `json:"nnp,omitempty"`
-	Filter          []Filter `json:"bpf,omitempty"` // of seccomp; implies NoNewPrivileges
-}
-
-// Filter is one instruction of a seccomp filter, as the kernel takes it.
-type Filter struct {
-	Op   uint16 `json:"o"`
-	T, F uint8
-	K    uint32 `json:"k"`
+	Netns           string  `json:"net,omitempty"`  // path of a network namespace to live in
+	OwnNetwork      bool    `json:"lo,omitempty"`   // a new network namespace that has only lo
+	Places          []Place `json:"fs,omitempty"`   // each may lie below one before it; none: no mount namespace
+	Capabilities    []int   `json:"caps,omitempty"` // those it keeps, with DropOthers
+	DropOthers      bool    `json:"drop,omitempty"`
+	NoNewPrivileges bool    `json:"nnp,omitempty"`
+	Filter          []byte  `json:"bpf,omitempty"` // of seccomp: its instructions, 8 bytes each, as the kernel takes them; implies NoNewPrivileges
 }
 
 // Place is a path that looks different to a confined process.
@@ -154,11 +147,19 @@ var ErrAway = errors.New("the keeper went away during the call (it is started ag
 // so that an upgrade decides what to do.
 const version = 1
 
+// ability is what a keeper of this version can do beyond the first one. Unlike another
+// version it leaves a running keeper usable: only what it can't do is refused.
+const (
+	ability        = abilityConfine
+	abilityConfine = 1 // Request.Confine and Files, which one before would ignore
+)
+
 // frame is a message in either direction.
 type frame struct {
 	Seq     uint64    `json:"n,omitempty"` // of the call; 0 is an event
 	Op      string    `json:"op,omitempty"`
 	Version int       `json:"v,omitempty"`
+	Ability int       `json:"can,omitempty"`
 	ID      string    `json:"id,omitempty"`
 	Start   *Request  `json:"start,omitempty"`
 	Signal  int       `json:"sig,omitempty"`

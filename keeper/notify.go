@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -86,14 +87,33 @@ func (o *outputs) receive(n *notifier, buf []byte) {
 	}
 }
 
+// maxEarly bounds the messages that are kept of a process before it is known to run.
+const maxEarly = 16
+
+// early is a message of a process that was quicker than the news of its start.
+type early struct {
+	text []byte
+	uid  uint32
+}
+
 // notified applies a message of a process to its entry.
 func (s *server) notified(e *entry, run uint64, message []byte, uid uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.p.Run != run || uid != 0 && uid != e.uid {
+	if b := e.birth; b != nil && b.run == run && len(b.early) < maxEarly {
+		b.early = append(b.early, early{bytes.Clone(message), uid})
 		return
 	}
-	changed := false
+	if e.p.Run == run && s.heard(e, message, uid) {
+		s.emit(e)
+	}
+}
+
+// heard says whether a message changed anything. The caller holds mu.
+func (s *server) heard(e *entry, message []byte, uid uint32) (changed bool) {
+	if uid != 0 && uid != e.uid {
+		return false
+	}
 	for line := range strings.Lines(string(message)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch key {
@@ -116,7 +136,5 @@ func (s *server) notified(e *entry, run uint64, message []byte, uid uint32) {
 			}
 		}
 	}
-	if changed {
-		s.emit(e)
-	}
+	return changed
 }

@@ -203,6 +203,9 @@ func (s *server) commit(b *birth) {
 		ID: e.id, Run: b.run, PID: b.pid, Digest: r.Digest, Phase: Running,
 		Started: b.started, Booted: b.booted, Ready: !r.Notify, NotEnforced: b.not,
 	}
+	for _, m := range b.early {
+		s.heard(e, m.text, m.uid)
+	}
 	s.emit(e)
 	for _, then := range b.then {
 		then()

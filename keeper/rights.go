@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -183,9 +184,13 @@ func restrict(c *Confinement) error {
 	if len(c.Filter) == 0 {
 		return nil
 	}
-	code := make([]unix.SockFilter, len(c.Filter))
-	for i, f := range c.Filter {
-		code[i] = unix.SockFilter{Code: f.Op, Jt: f.T, Jf: f.F, K: f.K}
+	code := make([]unix.SockFilter, len(c.Filter)/8)
+	for i := range code {
+		at := c.Filter[8*i:]
+		code[i] = unix.SockFilter{Code: binary.NativeEndian.Uint16(at), Jt: at[2], Jf: at[3], K: binary.NativeEndian.Uint32(at[4:])}
+	}
+	if len(code) == 0 {
+		return errors.New("cannot set the seccomp filter: it has no instruction")
 	}
 	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))

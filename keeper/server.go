@@ -461,7 +461,7 @@ func (s *server) list(c *conn, seq uint64) {
 		all = append(all, e.p)
 		e.told = true
 	}
-	c.send(&frame{Seq: seq, Version: version, List: all})
+	c.send(&frame{Seq: seq, Version: version, Ability: ability, List: all})
 }
 
 // emit tells every client of a change. The caller holds mu, so that events come in order.

@@ -108,3 +108,21 @@ func TestTheGroupOfAnIdThatIsStartedAgainIsNotRemovedBehindItsBack(t *testing.T)
 		s.mu.Unlock()
 	}
 }
+
+func TestWhatAProcessTellsBeforeItsStartIsKnownIsHeard(t *testing.T) {
+	e := &entry{id: "a"}
+	b := &birth{entry: e, req: &Request{ID: "a", Notify: true}, run: 7}
+	e.birth = b
+	s := &server{groups: &groups{}}
+	for range 100 {
+		s.notified(e, 7, []byte("READY=1\nSTATUS=serving"), 0)
+	}
+	s.notified(e, 6, []byte("STATUS=of the run before"), 0)
+	if len(b.early) > maxEarly {
+		t.Errorf("%d messages are kept", len(b.early))
+	}
+	s.commit(b)
+	if !e.p.Ready || e.p.Text != "serving" {
+		t.Errorf("known then: %+v", e.p)
+	}
+}

@@ -27,6 +27,14 @@ func encode(f *frame) []byte {
 	return append(out, body...)
 }
 
+// needs is the ability that a keeper must have to do what is asked.
+func (f *frame) needs() int {
+	if f.Start != nil && (f.Start.Confine != nil || len(f.Start.Files) > 0) {
+		return abilityConfine
+	}
+	return 0
+}
+
 // readFrame reads into buf where it is large enough, and returns the buffer for the next call.
 func readFrame(r *bufio.Reader, buf []byte) (*frame, []byte, error) {
 	head, err := r.Peek(4)
@@ -68,6 +76,7 @@ type conn struct {
 	pending []byte
 	sending bool
 	hello   bool // events are for those that said hello; held by the server's lock
+	ability int  // of the keeper, as its hello told
 }
 
 func newConn(c *net.UnixConn) (*conn, error) {

@@ -42,6 +42,9 @@ type app struct {
 	config  *Config
 	hashed  *Config // whose digest is kept: every event of a process is compared with it
 	hash    string
+
+	filtered *Config // whose seccomp filter is kept, for a quick restart
+	filter   []byte
 }
 
 func (a *app) cfg() *Config {

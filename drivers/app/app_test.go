@@ -34,18 +34,18 @@ func TestMain(m *testing.M) {
 }
 
 type host struct {
-	t      *testing.T
+	t      testing.TB
 	opts   keeper.Options
 	keeper *keeper.Client
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	dir := t.TempDir()
 	return serve(t, keeper.Options{RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"), Binary: []string{os.Args[0], "keeper"}})
 }
 
-func serve(t *testing.T, opts keeper.Options) *host {
+func serve(t testing.TB, opts keeper.Options) *host {
 	t.Helper()
 	h := &host{t: t, opts: opts}
 	h.connect()

@@ -149,7 +149,7 @@ var probeDir string
 
 // newConfinedHost is a keeper whose mounts are not those of this machine, so that the
 // machine's own stay as they are.
-func newConfinedHost(t *testing.T) *host {
+func newConfinedHost(t testing.TB, keeperCommand ...string) *host {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes namespaces")
@@ -166,14 +166,17 @@ func newConfinedHost(t *testing.T) *host {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if len(keeperCommand) == 0 {
+		keeperCommand = []string{path, "keeper"}
+	}
 	return serve(t, keeper.Options{
 		RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"),
-		Binary: []string{"sh", "-c", "echo $$ >" + dir + "/pid; exec unshare --mount \"$@\"", "sh", path, "keeper"},
+		Binary: append([]string{"sh", "-c", "echo $$ >" + dir + "/pid; exec unshare --mount \"$@\"", "sh"}, keeperCommand...),
 	})
 }
 
 // trying is an app that tries things and ends.
-func trying(t *testing.T, s *Sandbox, tries ...string) *Config {
+func trying(t testing.TB, s *Sandbox, tries ...string) *Config {
 	t.Helper()
 	path, err := probe()
 	if err != nil {
@@ -248,7 +251,7 @@ func (h *host) tries(s *Sandbox, change func(*Config), want map[string]string) {
 	h.expect(c, want)
 }
 
-func newNetns(t *testing.T) string {
+func newNetns(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("svcctl-app-%d", os.Getpid())
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {

@@ -38,9 +38,11 @@ func (a *app) request(c *Config) (keeper.Request, error) {
 	if err != nil {
 		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
 	}
-	confined, err := c.confinement()
-	if err != nil {
-		return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
+	confined := c.confinement()
+	if c.Sandbox != nil {
+		if confined.Filter, err = a.filterOf(c); err != nil {
+			return keeper.Request{}, fmt.Errorf("cannot start %s: %w", a.id, err)
+		}
 	}
 	umask, err := c.umask()
 	if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/binary"
 	"path/filepath"
 	"strings"
 
@@ -89,7 +90,7 @@ func (s *Sandbox) lists() []pathList {
 }
 
 // confinement is what the keeper is asked for; nil where there is nothing to ask.
-func (c *Program) confinement() (*keeper.Confinement, error) {
+func (c *Program) confinement() *keeper.Confinement {
 	path, err := c.netnsPath()
 	if err != nil {
 		panic("internal error: an invalid namespace was accepted: " + err.Error())
@@ -97,9 +98,9 @@ func (c *Program) confinement() (*keeper.Confinement, error) {
 	s := c.Sandbox
 	if s == nil {
 		if path == "" {
-			return nil, nil
+			return nil
 		}
-		return &keeper.Confinement{Netns: path}, nil
+		return &keeper.Confinement{Netns: path}
 	}
 	out := &keeper.Confinement{
 		Netns: path, OwnNetwork: s.PrivateNetwork, Places: s.places(),
@@ -112,8 +113,23 @@ func (c *Program) confinement() (*keeper.Confinement, error) {
 		}
 		out.Capabilities = append(out.Capabilities, n)
 	}
-	out.Filter, err = s.filter()
-	return out, err
+	return out
+}
+
+// filterOf is the filter of c; that of Docker's profile is compiled once.
+func (a *app) filterOf(c *Config) (filter []byte, err error) {
+	if c.Sandbox.Seccomp != "default" {
+		return c.Sandbox.filter()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.filtered != c {
+		if filter, err = c.Sandbox.filter(); err != nil {
+			return nil, err
+		}
+		a.filtered, a.filter = c, filter
+	}
+	return a.filter, nil
 }
 
 // places are those of the host that look different inside.
@@ -175,7 +191,7 @@ func (s *Sandbox) places() (out []keeper.Place) {
 	return out
 }
 
-func (s *Sandbox) filter() ([]keeper.Filter, error) {
+func (s *Sandbox) filter() ([]byte, error) {
 	if s.Seccomp == "none" {
 		return nil, nil
 	}
@@ -200,9 +216,10 @@ func (s *Sandbox) filter() ([]keeper.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]keeper.Filter, len(code))
-	for i, c := range code {
-		out[i] = keeper.Filter{Op: c.Op, T: c.Jt, F: c.Jf, K: c.K}
+	out := make([]byte, 0, 8*len(code))
+	for _, c := range code {
+		out = binary.NativeEndian.AppendUint16(out, c.Op)
+		out = binary.NativeEndian.AppendUint32(append(out, c.Jt, c.Jf), c.K)
 	}
 	return out, nil
 }
