@@ -168,7 +168,7 @@ func (h *history) write(task spec.Address, u *unwritten) error {
 	if len(u.runs) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(h.dir, 0o755); err != nil {
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
 	old, err := readRuns(path)

@@ -26,12 +26,20 @@ type thing struct {
 	stop  func(ctx context.Context) error
 	calls []string
 	peak  *peak
+
+	digests []spec.Digest // that it was opened with
 }
 
 // peak counts how many starts run at once.
 type peak struct {
 	mu       sync.Mutex
 	now, max int
+}
+
+func (t *thing) opened(d spec.Digest) {
+	t.mu.Lock()
+	t.digests = append(t.digests, d)
+	t.mu.Unlock()
 }
 
 func (t *thing) note(call string) {

@@ -79,6 +79,7 @@ func newGuardedSite(t *testing.T) (*site, *vault, *locked) {
 	s.config = func(c *Config) { c.Secrets.Dir = filepath.Join(v.dir, "secrets") }
 	s.kinds = func(r *drivers.Registry) {
 		drivers.DefineKind(r, "guarded", "A thing with a secret.", func(o drivers.Opening, c *guardedConfig) (drivers.Driver, error) {
+			s.thing(o.Address).opened(o.Digest)
 			return &guarded{thing: s.thing(o.Address), reveal: o.Reveal, config: c}, nil
 		})
 		drivers.DefineCheck(r, "login", "Logs in.", func(o drivers.Opening, c *guardedConfig) (drivers.Prober, error) {
@@ -166,6 +167,29 @@ func mustHideValues(t *testing.T, dir, log string, values ...string) {
 	}
 	if strings.Contains(log, "\uE0C0") {
 		t.Errorf("the log shows marks:\n%s", log)
+	}
+}
+
+func TestAChangedSecretTouchesNoServiceThatIsNotDeclaredAnyMore(t *testing.T) {
+	s, v, _ := newGuardedSite(t)
+	v.put("db", "hunter22")
+	v.put("web", "correct-horse")
+	s.write("all.hcl", guardedSet)
+	s.boot()
+	s.untilBothUp()
+	web, _, _ := strings.Cut(guardedSet, "service \"web\"")
+	s.write("all.hcl", web)
+	s.untilReload("revision 2 is in force")
+	v.put("web", "battery-staple")
+	s.untilReload("the secret web has another value")
+	s.boot()
+	s.untilUp("web/guarded.main")
+	th := s.thing("web/guarded.main")
+	th.mu.Lock()
+	digests := th.digests
+	th.mu.Unlock()
+	if len(digests) != 2 || digests[0] != digests[1] {
+		t.Errorf("to the next agent it has another configuration: %v", digests)
 	}
 }
 

@@ -113,6 +113,28 @@ func (s *secrets) Fingerprint(name string) string {
 	return s.prints[name]
 }
 
+// inForce returns the fingerprints that sets go by now.
+func (s *secrets) inForce() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.prints)
+}
+
+// asTheyWere are fingerprints for a set that was left behind, and goes on as it was.
+type asTheyWere struct {
+	now  *secrets
+	then map[string]string
+}
+
+// Fingerprint implements spec.Fingerprints.
+func (a asTheyWere) Fingerprint(name string) string {
+	now := a.now.Fingerprint(name) // asked all the same, so that the value is known to the scrubber
+	if then := a.then[name]; then != "" {
+		return then
+	}
+	return now
+}
+
 // read is value, and takes note of what came of it. The caller holds mu.
 func (s *secrets) read(name string) (string, error) {
 	value, err := s.value(name)
@@ -163,23 +185,24 @@ func (s *secrets) renew() (names []string) {
 }
 
 // reveal puts values into text, for a start.
-func (s *secrets) reveal(text string) (string, error) {
-	return spec.Reveal(text, func(name string) (string, error) {
-		value, err := s.value(name)
-		if err == nil {
-			s.mu.Lock()
-			s.last[name] = value
-			s.mu.Unlock()
-		}
-		return value, err
-	})
+func (s *secrets) reveal(text string) (string, error) { return spec.Reveal(text, s.valueNow) }
+
+// valueNow is value, and the one that what runs goes by from now on.
+func (s *secrets) valueNow(name string) (string, error) {
+	value, err := s.value(name)
+	if err == nil {
+		s.mu.Lock()
+		s.last[name] = value
+		s.mu.Unlock()
+	}
+	return value, err
 }
 
 // revealKnown goes by the value read last where the file can't be read now, for all
 // that is no start: a secret that is away is no fault of what runs.
 func (s *secrets) revealKnown(text string) (string, error) {
 	return spec.Reveal(text, func(name string) (string, error) {
-		value, err := s.value(name)
+		value, err := s.valueNow(name)
 		if err == nil {
 			return value, nil
 		}

@@ -255,6 +255,22 @@ func TestWhatRunsIsGivenTheLastValueAndAStartIsNot(t *testing.T) {
 	}
 }
 
+func TestAValueThatOnlyACheckHasReadIsKnownToItsNextRun(t *testing.T) {
+	v := newVault(t)
+	s := v.open()
+	const text = "\uE0C0db:\uE0C1"
+	v.put("db", "hunter22")
+	if got, err := s.revealKnown(text); got != "hunter22" || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+	if err := os.Remove(filepath.Join(v.dir, "secrets", "db")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.revealKnown(text); got != "hunter22" || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
 func TestTheScrubberKnowsTheFormsInWhichProgramsPrintAValue(t *testing.T) {
 	s := NewScrubber()
 	const value = `p"ä s/<w>+ör\d`

@@ -65,10 +65,12 @@ func newSets(a *Agent) *sets {
 	return s
 }
 
-func (s *sets) newLoader() *spec.Loader {
+func (s *sets) newLoader() *spec.Loader { return s.loaderFor(s.a.secrets) }
+
+func (s *sets) loaderFor(f spec.Fingerprints) *spec.Loader {
 	c := s.a.o.Config
 	return spec.NewLoader(spec.Options{Kinds: s.a.o.Kinds, Node: spec.Node{Name: c.Node.Name, Labels: c.Node.Labels, Cluster: c.Cluster.Name},
-		Secrets: s.a.secrets})
+		Secrets: f})
 }
 
 func (s *sets) run(ctx context.Context) {

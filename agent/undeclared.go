@@ -19,6 +19,8 @@ import (
 type undeclaredFile struct {
 	Services map[string]int            `json:"services"` // → number of the last revision that declared it
 	Sets     map[int]map[string][]byte `json:"sets"`     // by that number
+
+	Fingerprints map[int]map[string]string `json:"fingerprints,omitempty"` // of secrets, as they were for these sets
 }
 
 func (s *sets) undeclaredPath() string {
@@ -47,12 +49,12 @@ func (s *sets) keepUndeclared(names []string, before int) {
 		}
 		return
 	}
-	file := undeclaredFile{Services: now, Sets: map[int]map[string][]byte{}}
+	file := undeclaredFile{Services: now, Sets: map[int]map[string][]byte{}, Fingerprints: map[int]map[string]string{}}
 	for _, number := range now {
 		if set, known := old.Sets[number]; known {
-			file.Sets[number] = set
+			file.Sets[number], file.Fingerprints[number] = set, old.Fingerprints[number]
 		} else if set, err := s.revisionFiles(number); err == nil {
-			file.Sets[number] = set
+			file.Sets[number], file.Fingerprints[number] = set, s.a.secrets.inForce()
 		} else {
 			s.storeResult(err)
 		}
@@ -101,7 +103,7 @@ func (s *sets) loadUndeclared() (map[string]*spec.Service, map[string]int) {
 	file := s.readUndeclared()
 	found := make(map[string]*spec.Service)
 	for number, files := range file.Sets {
-		sp, findings := s.newLoader().Load(contentFiles(files))
+		sp, findings := s.loaderFor(asTheyWere{s.a.secrets, file.Fingerprints[number]}).Load(contentFiles(files))
 		if sp == nil {
 			s.a.log.Error("the last declaration of undeclared services is not valid for this version of svcctl", "revision", number, "finding", firstError(findings))
 			continue

@@ -53,7 +53,7 @@ func (e *Engine) checkCommand(c Command) error {
 				return refuse("cannot %s %s here: %s", c.Verb, name, d)
 			}
 			if partial && len(s.selected(c)) == 0 && len(s.selectedTasks(c)) > 0 {
-				return fmt.Errorf("cannot %s %s of %s: a task is run and halted, not started and stopped", c.Verb, c.part(), name)
+				return fmt.Errorf("cannot %s %s of %s: it is a task (svcctl task run, svcctl task stop)", c.Verb, c.part(), name)
 			}
 			if partial && len(s.selected(c)) == 0 {
 				return fmt.Errorf("cannot %s part of %s: it has no resource %s", c.Verb, name, c.part())

@@ -100,7 +100,7 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		return
 	}
 	if r.call != nil {
-		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if (r.call.verb == VerbStart || r.call.verb == VerbReady) && !r.want && !r.call.cancelled && s.held() == nil {
 			r.call.cancelled = true
 			e.out = append(e.out, Cancel{Op: r.call.op})
 		}
@@ -110,8 +110,8 @@ func (e *Engine) decideResource(s *service, r *resource) {
 		}
 		return
 	}
-	if s.intent.Frozen != nil {
-		r.why = frozenWhy(s.intent.Frozen)
+	if f := s.held(); f != nil {
+		r.why = frozenWhy(f)
 		if r.state != Down && r.state != Unknown && !e.now.Before(r.probeAt) && r.policy().Monitor {
 			e.look(s, r)
 		}
@@ -272,6 +272,15 @@ func (s *service) stopWhy() string {
 		return "stopped by " + s.intent.By
 	}
 	return `waits to be started by hand (orchestrate = "manual")`
+}
+
+// held is the freeze that keeps svcctl's hands off a service. One that is barred has
+// none: its host goes down, or its right to run ends, and nobody's wish outlives that.
+func (s *service) held() *Freeze {
+	if s.barred {
+		return nil
+	}
+	return s.intent.Frozen
 }
 
 func frozenWhy(f *Freeze) string {

@@ -154,8 +154,8 @@ func (e *Engine) available(s *service) bool {
 // whyNot is the first reason that keeps the service from being up.
 func (e *Engine) whyNot(s *service, state InstanceState) string {
 	frozen := ""
-	if s.intent.Frozen != nil {
-		frozen = frozenWhy(s.intent.Frozen)
+	if f := s.held(); f != nil {
+		frozen = frozenWhy(f)
 	}
 	if state == InstanceUp {
 		return frozen

@@ -253,7 +253,7 @@ func (j *judge) call(ev Event, d Do) {
 		j.w.fail("%s of %s overlaps its %s", d.Verb, a, other.Verb)
 	}
 	j.calling[a] = d
-	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) {
+	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) && !j.permit[a.Service()].Off {
 		j.w.fail("%s of %s, which is frozen", d.Verb, a)
 	}
 	switch d.Verb {

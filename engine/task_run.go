@@ -17,7 +17,7 @@ func (e *Engine) decideTask(s *service, r *resource) {
 	case Unknown:
 		e.decideUnknownTask(s, r)
 	case Starting:
-		if run := r.task.run; !r.want && !r.call.cancelled && s.intent.Frozen == nil {
+		if run := r.task.run; !r.want && !r.call.cancelled && s.held() == nil {
 			if run.Result == "" {
 				e.toEnd(run, RunStopped, r.wantWhy)
 			}
@@ -32,7 +32,7 @@ func (e *Engine) decideTask(s *service, r *resource) {
 		switch {
 		case r.call != nil:
 			r.why = "what holds it is being killed"
-		case s.intent.Frozen != nil:
+		case s.held() != nil:
 			r.why = frozenWhy(s.intent.Frozen)
 		default:
 			e.decideStuck(s, r)
@@ -113,14 +113,14 @@ func (e *Engine) toEnd(run *Run, result RunResult, why string) { run.Result, run
 func (e *Engine) decideRun(s *service, r *resource) {
 	run, limit := r.task.run, r.spec.Task.Timeout
 	switch {
-	case s.intent.Frozen != nil:
+	case s.held() != nil:
 		r.why = frozenWhy(s.intent.Frozen)
 	case run.Result == "" && !r.want:
 		e.toEnd(run, RunStopped, r.wantWhy)
 	case run.Result == "" && limit > 0 && !e.rehearsal && !e.now.Before(run.Started.Add(limit)):
 		e.toEnd(run, RunTimeout, fmt.Sprintf("it took longer than %s", limit))
 	}
-	if run.Result != "" && s.intent.Frozen == nil {
+	if run.Result != "" && s.held() == nil {
 		e.rememberTask(r)
 		e.stop(s, r, "run is ended: "+run.Why)
 		r.why = run.Why
@@ -260,7 +260,7 @@ func (s *service) selectedTasks(c Command) (out []*resource) {
 func (e *Engine) checkTaskCommand(s *service, c Command) error {
 	verb := "run"
 	if c.Verb == CommandHalt {
-		verb = "halt"
+		verb = "stop"
 	}
 	if len(c.Resources)+len(c.Tags) == 0 {
 		return fmt.Errorf("cannot %s a task of %s: none is named", verb, s.name)
@@ -280,7 +280,7 @@ func (e *Engine) checkTaskCommand(s *service, c Command) error {
 			continue
 		}
 		if r.task.run == nil && r.task.waiting == nil {
-			return refuse("cannot halt %s: it does not run", r.spec.Address)
+			return refuse("cannot stop %s: it does not run", r.spec.Address)
 		}
 	}
 	return nil
@@ -296,7 +296,7 @@ func (s *service) wayOut(r *resource) string {
 	case s.intent.GivenUp != "", r.state == Stuck:
 		return "; clear " + s.name + " once that is mended"
 	case r.task.run != nil:
-		return "; wait for its end, or halt it"
+		return "; wait for its end, or stop it (svcctl task stop)"
 	}
 	return ""
 }

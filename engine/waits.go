@@ -114,7 +114,7 @@ func (s *service) lastDependent(r *resource) *resource {
 func (e *Engine) stopsFirst(s *service) string {
 	for _, name := range e.requirer[s.name] {
 		d := e.services[name]
-		if d != nil && d != s && d.state != InstanceStuck && d.intent.Frozen == nil && e.stopping(d) {
+		if d != nil && d != s && d.state != InstanceStuck && d.held() == nil && e.stopping(d) {
 			return name
 		}
 	}

@@ -169,7 +169,7 @@ func (r *room) change(f resolved) error {
 	case Scratch:
 		return unix.Mount("tmpfs", f.Path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
 	case FewDevices:
-		return fewDevices(f.Path)
+		return r.fewDevices(f.Path)
 	default:
 		panic("internal error: look " + string(f.As))
 	}
@@ -332,7 +332,7 @@ var devices = map[string]uint64{
 
 // fewDevices lays a folder with few devices over /dev. Shared memory, message queues
 // and the socket of the system's log stay those of the host.
-func fewDevices(dev string) error {
+func (r *room) fewDevices(dev string) error {
 	kept := make(map[string]int)
 	for _, name := range []string{"shm", "mqueue", "hugepages", "log"} {
 		fd, err := unix.Open(filepath.Join(dev, name), unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -375,6 +375,15 @@ func fewDevices(dev string) error {
 			return err
 		}
 		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+		for _, m := range r.before {
+			if m.path == path {
+				flags = m.flags // a place above may have made it read-only
+			}
+		}
+		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

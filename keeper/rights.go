@@ -47,6 +47,9 @@ func confine(s setup) error {
 
 func enterNetwork(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("cannot enter the network namespace %s: %w (only root may)", path, err)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot enter the network namespace %s: %w (is it there yet? A reference such as netns = netns.NAME.name makes the app wait for it)", path, err)
 	}

@@ -3,7 +3,10 @@ package main
 import (
 	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/drivers/app"
+	"github.com/svcctl/svcctl/drivers/disk"
+	"github.com/svcctl/svcctl/drivers/dns"
 	"github.com/svcctl/svcctl/drivers/exec"
+	"github.com/svcctl/svcctl/drivers/grpc"
 	"github.com/svcctl/svcctl/drivers/http"
 	"github.com/svcctl/svcctl/drivers/icmp"
 	"github.com/svcctl/svcctl/drivers/ip"
@@ -28,7 +31,10 @@ func newKinds(k *keeper.Client) *drivers.Registry {
 	netns.Register(r)
 	route.Register(r)
 	systemd.Register(r)
+	disk.Register(r)
+	dns.Register(r)
 	exec.Register(r)
+	grpc.Register(r)
 	http.Register(r)
 	icmp.Register(r)
 	sql.Register(r)

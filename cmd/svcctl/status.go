@@ -204,8 +204,33 @@ func (o *statusOptions) printResource(r *api.ResourceStatus, width int, last boo
 		if c.Error != "" {
 			text += ": " + c.Error
 		}
+		if len(c.Values) > 0 {
+			text += "  " + valueWords(c.Values)
+		}
 		fmt.Fprintln(o.out, text)
 	}
+}
+
+// valueWords are the first of what a check measured.
+func valueWords(values []api.CheckValue) string {
+	const most = 4
+	var parts []string
+	for _, v := range values[:min(len(values), most)] {
+		unit := v.Unit
+		switch unit {
+		case "seconds":
+			unit = "s"
+		case "percent":
+			unit = "%"
+		case "bytes":
+			unit = "B"
+		}
+		parts = append(parts, fmt.Sprintf("%s=%.4g%s", v.Label, v.Value, unit))
+	}
+	if more := len(values) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, " ")
 }
 
 func (o *statusOptions) printTask(t *api.TaskStatus, width int, last bool, now time.Time) {

@@ -245,3 +245,11 @@ func TestStatusAndWhyShowTasks(t *testing.T) {
 		t.Error(stdout)
 	}
 }
+
+func TestTheStatusShowsTheFirstOfWhatACheckMeasured(t *testing.T) {
+	values := []api.CheckValue{{Label: "time", Value: 0.0123456, Unit: "seconds"}, {Label: "/srv", Value: 81.5, Unit: "percent"},
+		{Label: "free", Value: 1.5e9, Unit: "bytes"}, {Label: "users", Value: 3}, {Label: "more"}, {Label: "most"}}
+	if got := valueWords(values); got != "time=0.01235s /srv=81.5% free=1.5e+09B users=3 and 2 more" {
+		t.Error(got)
+	}
+}

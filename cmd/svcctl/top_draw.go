@@ -207,34 +207,46 @@ func (p part) name() string {
 	if c := p.check; c != nil {
 		return fmt.Sprintf("  check %s (%s)", c.Name, c.Kind)
 	}
-	return p.resource.Address.Local()
+	return p.address().Local()
 }
 
-func (t *top) drawPart(i int, p part, name int) string {
-	left, state, facts := "", string(p.resource.State), []string{}
-	if c := p.check; c != nil {
-		left, state = t.mark(i)+" "+fit(p.name(), name), string(c.State)
-		if c.Error != "" {
-			facts = append(facts, c.Error)
-		}
-	} else {
-		r := p.resource
-		left = t.mark(i) + " " + fit(p.name(), name)
-		if !r.Since.IsZero() {
-			facts = append(facts, age(t.now().Sub(r.Since)))
-		}
-		if r.PID != 0 {
-			facts = append(facts, fmt.Sprintf("pid %d", r.PID))
-		}
-		if r.Restarts > 0 {
-			facts = append(facts, fmt.Sprintf("restarts %d", r.Restarts))
-		}
-		for _, text := range []string{r.Error, r.Why, r.Detail} {
+// says is the state of the line, and what is known beyond it.
+func (t *top) says(p part) (state string, facts []string) {
+	add := func(texts ...string) {
+		for _, text := range texts {
 			if text != "" {
 				facts = append(facts, text)
 			}
 		}
 	}
+	switch r := p.resource; {
+	case p.check != nil:
+		add(p.check.Error)
+		return string(p.check.State), facts
+	case p.task != nil:
+		if !p.task.Next.IsZero() {
+			add("next " + moment(p.task.Next))
+		}
+		add(lastWords(p.task, t.now()), p.task.Why)
+		return stateOfTask(p.task), facts
+	default:
+		if !r.Since.IsZero() {
+			add(age(t.now().Sub(r.Since)))
+		}
+		if r.PID != 0 {
+			add(fmt.Sprintf("pid %d", r.PID))
+		}
+		if r.Restarts > 0 {
+			add(fmt.Sprintf("restarts %d", r.Restarts))
+		}
+		add(r.Error, r.Why, r.Detail)
+		return string(r.State), facts
+	}
+}
+
+func (t *top) drawPart(i int, p part, name int) string {
+	left := t.mark(i) + " " + fit(p.name(), name)
+	state, facts := t.says(p)
 	return left + " " + t.paint(stateColour(state), fit(state, 9)) +
 		runewidth.Truncate(" "+plain(strings.Join(facts, "  ")), t.width-name-12, "…")
 }

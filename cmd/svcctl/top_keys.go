@@ -15,8 +15,8 @@ var topHelp = [][2]string{
 	{"up down, k j", "move; pgup pgdn, home end (g G) by more"},
 	{"enter", "open a service; the log of a resource"},
 	{"esc, backspace", "back"},
-	{"s", "start the service, or the resource in an open one"},
-	{"x", "stop it; it stays off"},
+	{"s", "start the service, or the resource in an open one; run a task"},
+	{"x", "stop it, and it stays off; end the run of a task"},
 	{"r", "restart it"},
 	{"f", "freeze the service, or thaw it"},
 	{"c", "clear: forget past failures, so that it is tried again"},
@@ -183,7 +183,7 @@ func (t *top) openLog() {
 	if t.screen != screenService || !ok {
 		return
 	}
-	t.log, t.lines = p.resource.Address, nil
+	t.log, t.lines = p.address(), nil
 	t.rows[screenLog] = cursor{tail: true}
 	t.open(screenLog)
 	t.feeder.log(t.log)
@@ -199,7 +199,14 @@ func (t *top) ask(verb engine.CommandVerb) {
 	switch verb {
 	case engine.CommandStart, engine.CommandStop, engine.CommandRestart:
 		if part, ok := t.chosenPart(); ok && t.screen == screenService {
-			p.target = string(part.resource.Address)
+			p.target = string(part.address())
+			if part.task != nil && verb == engine.CommandRestart {
+				t.note = "a task is run by s and ended by x"
+				return
+			}
+			if part.task != nil {
+				p.verb = map[engine.CommandVerb]engine.CommandVerb{engine.CommandStart: engine.CommandRun, engine.CommandStop: engine.CommandHalt}[verb]
+			}
 			p.body.Resources = []string{spec.Address(p.target).Local()}
 		}
 	case engine.CommandFreeze:

@@ -244,10 +244,19 @@ func (t *top) follow(was *api.ServiceStatus) {
 	}
 }
 
-// part is a line of an open service: a resource, or a check of it.
+// part is a line of an open service: a resource, a check of it, or a task.
 type part struct {
-	resource *api.ResourceStatus
+	resource *api.ResourceStatus // nil: a task
 	check    *api.CheckStatus
+	task     *api.TaskStatus
+}
+
+// address is that of the resource or task which the line is about.
+func (p part) address() spec.Address {
+	if p.task != nil {
+		return p.task.Address
+	}
+	return p.resource.Address
 }
 
 func (t *top) parts() (out []part) {
@@ -260,8 +269,11 @@ func (t *top) parts() (out []part) {
 			r := &s.Instances[i].Resources[k]
 			out = append(out, part{resource: r})
 			for c := range r.Checks {
-				out = append(out, part{r, &r.Checks[c]})
+				out = append(out, part{resource: r, check: &r.Checks[c]})
 			}
+		}
+		for k := range s.Instances[i].Tasks {
+			out = append(out, part{task: &s.Instances[i].Tasks[k]})
 		}
 	}
 	return out
@@ -281,7 +293,15 @@ func (t *top) order(p *prompt) tea.Cmd {
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(t.feeder.ctx, topPatience)
 		defer cancel()
-		err := t.client.Command(ctx, p.verb, p.body)
+		var err error
+		switch p.verb {
+		case engine.CommandRun:
+			err = t.client.RunTasks(ctx, api.TasksBody{Addresses: []spec.Address{spec.Address(p.target)}})
+		case engine.CommandHalt:
+			err = t.client.HaltTasks(ctx, api.TasksBody{Addresses: []spec.Address{spec.Address(p.target)}})
+		default:
+			err = t.client.Command(ctx, p.verb, p.body)
+		}
 		return commandMsg{fmt.Sprintf("%s %s: accepted", p.verb, p.target), err}
 	}
 }

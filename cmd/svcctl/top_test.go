@@ -227,6 +227,39 @@ func TestTopOpensAServiceItsLogAndTheEvents(t *testing.T) {
 	}
 }
 
+func TestTopRunsATaskAndEndsIt(t *testing.T) {
+	w, line := newWorldOf(t, withTasks)
+	w.mu.Lock()
+	w.held["stop orders/task.report"] = true // the run goes on until it is told to end
+	w.mu.Unlock()
+	term := newTerminal(t, 80, 24, true, w.args()...)
+	term.shows("> orders")
+	term.press("\r")
+	term.shows("> app.main", "task.backup", "next ", "task.report")
+	term.press("G")
+	term.shows("> task.report")
+	term.press("r")
+	term.shows("a task is run by s and ended by x")
+	term.press("s")
+	term.shows("run orders/task.report? y: do it")
+	term.press("y")
+	term.await(func(screen string) string {
+		if !strings.Contains(rowOf(screen, "task.report"), "running") {
+			return "the task does not run"
+		}
+		return ""
+	})
+	term.press("x")
+	term.shows("halt orders/task.report? y: do it")
+	term.press("y")
+	term.shows("stopping")
+	term.press("q")
+	term.quits()
+	if _, out, _ := line("task", "list"); !strings.Contains(out, "orders/task.report  stopping") {
+		t.Errorf("the run was not ended:\n%s", out)
+	}
+}
+
 func TestTopFitsTheTerminalAlsoAfterItIsMadeSmaller(t *testing.T) {
 	w, _ := newWorld(t)
 	term := newTerminal(t, 80, 24, true, w.args()...)

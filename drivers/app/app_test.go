@@ -336,7 +336,7 @@ func TestATermProofAppIsKilledBeforeTheContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := h.status(d).PID
-	ctx, cancel := context.WithTimeout(h.ctx(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(h.ctx(), 4*time.Second)
 	defer cancel()
 	if err := d.Stop(ctx); err != nil {
 		t.Fatal(err)

@@ -169,6 +169,14 @@ func newConfinedHost(t testing.TB, keeperCommand ...string) *host {
 	if len(keeperCommand) == 0 {
 		keeperCommand = []string{path, "keeper"}
 	}
+	for _, sub := range []string{"run", "log"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(dir, sub), 65534, 65534); err != nil { // for keepers that are not root
+			t.Fatal(err)
+		}
+	}
 	return serve(t, keeper.Options{
 		RunDir: filepath.Join(dir, "run"), LogDir: filepath.Join(dir, "log"),
 		Binary: append([]string{"sh", "-c", "echo $$ >" + dir + "/pid; exec unshare --mount \"$@\"", "sh"}, keeperCommand...),
@@ -253,6 +261,9 @@ func (h *host) tries(s *Sandbox, change func(*Config), want map[string]string) {
 
 func newNetns(t testing.TB) string {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes namespaces")
+	}
 	name := fmt.Sprintf("svcctl-app-%d", os.Getpid())
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -80,12 +80,15 @@ func TestASandboxWithoutArgumentsIsSafe(t *testing.T) {
 		"call unshare":                 "EPERM",
 		"call getpid":                  "ok",
 	})
+	shared := fmt.Sprintf("/dev/shm/svcctl-test-%d", os.Getpid())
+	defer os.Remove(shared)
+	mine := fmt.Sprintf("/tmp/svcctl-test-%d", os.Getpid())
 	h.tries(sandbox(), nil, map[string]string{
-		"write /tmp/mine": "ok", "write /var/tmp/mine": "ok", "stat /tmp": "777 0",
+		"write " + mine: "ok", "write /var" + mine: "ok", "stat /tmp": "777 0",
 		"read /dev/null": "", "write /dev/null": "ok", "write /dev/svcctl-probe": "EROFS",
-		"read /proc/kallsyms": "EACCES", "write /sys/fs/cgroup/svcctl-probe": "EROFS", "write /sys/kernel/uevent_helper": "EROFS",
+		"write " + shared: "ok", "read /proc/kallsyms": "EACCES", "write /sys/fs/cgroup/svcctl-probe": "EROFS", "write /sys/kernel/uevent_helper": "EROFS",
 	})
-	if _, err := os.Stat("/tmp/mine"); err == nil {
+	if _, err := os.Stat(mine); err == nil {
 		t.Error("what was written to the private /tmp is in that of the host")
 	}
 }
@@ -131,6 +134,7 @@ func TestEachArgumentOfASandboxDoesWhatItSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	gone := fmt.Sprintf("/tmp/svcctl-test-%d", os.Getpid())
 	none := strings.TrimSpace(statusField(t, os.Getpid(), "Seccomp"))
 	for name, c := range map[string]struct {
 		change func(*Sandbox)
@@ -168,7 +172,7 @@ func TestEachArgumentOfASandboxDoesWhatItSays(t *testing.T) {
 		"protect_home tmpfs":     {func(s *Sandbox) { s.ProtectHome = "tmpfs" }, map[string]string{"list /root": "", "list /home": ""}},
 		"private_tmp with a path kept": {func(s *Sandbox) {
 			s.PrivateTmp, s.ReadWritePaths = true, []string{t.TempDir()}
-		}, map[string]string{"write /tmp/svcctl-gone": "ok"}},
+		}, map[string]string{"write " + gone: "ok"}},
 		"capabilities of root": {func(s *Sandbox) { s.Capabilities = []string{"cap_net_bind_service", "CHOWN"} }, map[string]string{
 			"status CapEff": "0000000000000401", "status CapBnd": "0000000000000401", "call bind": "ok", "call chroot": "EPERM",
 		}},
@@ -181,7 +185,7 @@ func TestEachArgumentOfASandboxDoesWhatItSays(t *testing.T) {
 			h.tries(open(c.change), nil, c.want)
 		})
 	}
-	if _, err := os.Stat("/tmp/svcctl-gone"); err == nil {
+	if _, err := os.Stat(gone); err == nil {
 		t.Error("what was written to the private /tmp is in that of the host")
 	}
 }
@@ -362,4 +366,26 @@ func (h *host) nsenter(command ...string) {
 	h.t.Helper()
 	pid := h.run("cat", filepath.Join(h.dir(), "pid"))
 	h.run(append([]string{"nsenter", "--target", pid, "--mount", "--"}, command...)...)
+}
+
+func TestAKeeperThatIsNotRootSaysThatItCantConfine(t *testing.T) {
+	path, err := probe()
+	if err != nil {
+		t.Skip(err)
+	}
+	h := newConfinedHost(t, "setpriv", "--reuid", nobody, "--regid", nobody, "--clear-groups", path, "keeper")
+	for _, change := range []func(*Config){
+		func(c *Config) { c.Sandbox = sandbox() },
+		func(c *Config) { c.Netns = "/proc/1/ns/net" },
+		func(c *Config) { c.Credentials = map[string]string{"password": "x"} },
+		func(c *Config) {
+			c.Sandbox = &Sandbox{ProtectSystem: "no", ProtectHome: "no", Seccomp: "none", PrivateNetwork: true}
+		},
+	} {
+		c := config("sleep", "1000")
+		change(c)
+		if err := h.open(c).Start(h.ctx()); err == nil || !strings.Contains(err.Error(), "root") {
+			t.Errorf("start: %v", err)
+		}
+	}
 }

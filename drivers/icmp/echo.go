@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -82,7 +83,7 @@ func (e *echo) open() (fd int, err error) {
 	fd, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	if err == nil {
 		e.bare = e.four
-		hearEchoesOnly(fd, e.four)
+		e.hearOurs(fd)
 	} else if forbidden() {
 		fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	}
@@ -95,19 +96,32 @@ func (e *echo) open() (fd int, err error) {
 	return fd, nil
 }
 
-// hearEchoesOnly spares us whatever else the host says; a failure costs only time.
-func hearEchoesOnly(fd int, four bool) {
-	if four {
-		mask := ^uint32(1 << uint(ipv4.ICMPTypeEchoReply))
-		_ = unix.SetsockoptInt(fd, unix.SOL_RAW, unix.ICMP_FILTER, int(int32(mask)))
-		return
+// filters let pass what answers the identifier in the fifth instruction.
+var filters = map[bool][]bpf.RawInstruction{ // by whether it is IPv4
+	true:  filter(bpf.LoadMemShift{Off: 0}, uint32(ipv4.ICMPTypeEchoReply)), // the IP header is before it
+	false: filter(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, uint32(ipv6.ICMPTypeEchoReply)),
+}
+
+func filter(begin bpf.Instruction, reply uint32) []bpf.RawInstruction {
+	program, err := bpf.Assemble([]bpf.Instruction{begin,
+		bpf.LoadIndirect{Off: 0, Size: 1}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
+		bpf.LoadIndirect{Off: 4, Size: 2}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 17}, bpf.RetConstant{Val: 0}})
+	if err != nil {
+		panic("internal error: " + err.Error())
 	}
-	var f unix.ICMPv6Filter
-	for i := range f.Data {
-		f.Data[i] = ^uint32(0)
+	return program
+}
+
+// hearOurs keeps other answers of the host out of the socket's queue, which many checks
+// of one host would else fill for each other. A failure costs only time.
+func (e *echo) hearOurs(fd int) {
+	program := make([]unix.SockFilter, len(filters[e.four]))
+	for i, in := range filters[e.four] {
+		program[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	f.Data[ipv6.ICMPTypeEchoReply>>5] &^= 1 << (uint(ipv6.ICMPTypeEchoReply) & 31)
-	_ = unix.SetsockoptICMPv6Filter(fd, unix.SOL_ICMPV6, unix.ICMPV6_FILTER, &f)
+	program[4].K = uint32(uint16(e.run))
+	_ = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
 func join(fd int, to, source netip.Addr, device string) error {

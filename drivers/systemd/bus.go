@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,7 +22,7 @@ const (
 	lastRetry  = 30 * time.Second
 	// asks bounds a question that a signal of the bus raised.
 	asks = 10 * time.Second
-	// queued signals; where they are more, every unit is looked at again.
+	// queued signals; the library keeps what is more in order.
 	queued = 1024
 )
 
@@ -86,8 +86,8 @@ type bus struct {
 type link struct {
 	*sd.Conn
 	lost    <-chan struct{} // closed when the other side is gone
-	updates chan *sd.PropertiesUpdate
-	missed  chan error // something came while updates was full
+	signals chan *dbus.Signal
+	end     context.CancelFunc
 }
 
 // get returns a connection that lives.
@@ -104,7 +104,7 @@ func (b *bus) get(ctx context.Context) (*link, error) {
 	if l != nil {
 		select {
 		case <-l.lost:
-			l.Close()
+			l.end() // of the other one too
 		default:
 			return l, nil
 		}
@@ -117,52 +117,43 @@ func (b *bus) get(ctx context.Context) (*link, error) {
 }
 
 func (b *bus) dial(ctx context.Context) (*link, error) {
-	path, viaBus, err := b.where()
+	at, viaBus, err := b.where()
 	if err != nil {
 		return nil, err
 	}
-	l := &link{updates: make(chan *sd.PropertiesUpdate, queued), missed: make(chan error, 1)}
-	var opened []net.Conn
+	l := &link{signals: make(chan *dbus.Signal, queued)}
 	var last *dbus.Conn
 	// A manager that hangs would keep the greeting for ever: the end of ctx ends it.
-	stop := func() bool { return true }
+	life, end := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, end)
 	l.Conn, err = sd.NewConnection(func() (*dbus.Conn, error) {
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "unix", path)
-		if err != nil {
-			return nil, err
+		c, err := greet(life, at, viaBus)
+		if err == nil {
+			l.lost, last = c.Context().Done(), c // the second of the two carries the signals
 		}
-		opened = append(opened, conn)
-		was := stop
-		mine := context.AfterFunc(ctx, func() { conn.Close() })
-		stop = func() bool { return was() && mine() }
-		last, err = greet(conn, viaBus)
-		return last, err
+		return c, err
 	})
 	if err == nil {
-		l.lost = last.Context().Done() // the second of the two carries the signals
-		l.SetPropertiesSubscriber(l.updates, l.missed)
+		last.Signal(l.signals)
 		if told := l.Subscribe(); told != nil && !strings.Contains(told.Error(), "AlreadySubscribed") {
 			err = told
 		}
 	}
-	if in := stop(); err == nil && !in {
+	if in := stop(); !in {
 		err = ctx.Err()
 	}
 	if err != nil {
-		for _, c := range opened {
-			c.Close()
-		}
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, noManager(path, err)
+		end()
+		return nil, noManager(at, err)
 	}
+	l.end = end
 	return l, nil
 }
 
-func greet(conn net.Conn, viaBus bool) (*dbus.Conn, error) {
-	c, err := dbus.NewConn(conn)
+// greet dials by the transport of unix sockets: the library's other one, which takes any
+// connection, panics where that breaks within a message.
+func greet(life context.Context, path string, viaBus bool) (*dbus.Conn, error) {
+	c, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(path), dbus.WithContext(life))
 	if err != nil {
 		return nil, err
 	}
@@ -188,10 +179,11 @@ func noManager(path string, err error) error {
 
 // watcher is one unit's interest in the signals.
 type watcher struct {
-	unit    func(name string) bool // whether a signal of the unit called name is its own
+	unit    func(escaped string) bool // whether a signal of a unit, as its path has it, is its own
 	changed func(context.Context)
 
 	calling sync.Mutex // held while changed runs
+	over    bool
 	ctx     context.Context
 	end     context.CancelFunc
 }
@@ -229,7 +221,8 @@ func (b *bus) unwatch(w *watcher) {
 		end()
 		<-ended
 	}
-	w.calling.Lock() // a call that was under way is over
+	w.calling.Lock() // a call that was under way ends first
+	w.over = true
 	w.calling.Unlock()
 }
 
@@ -266,12 +259,24 @@ func (b *bus) pass(ctx context.Context, l *link) {
 		case <-l.lost:
 			b.tell(ctx, func(*watcher) bool { return true })
 			return
-		case <-l.missed:
-			b.tell(ctx, func(*watcher) bool { return true })
-		case u := <-l.updates:
-			b.tell(ctx, func(w *watcher) bool { return w.unit(u.UnitName) })
+		case s, more := <-l.signals:
+			if !more {
+				b.tell(ctx, func(*watcher) bool { return true })
+				return
+			}
+			if unit, changed := unitOf(s); changed {
+				b.tell(ctx, func(w *watcher) bool { return w.unit(unit) })
+			}
 		}
 	}
+}
+
+// unitOf returns the last part of the path of a unit whose properties changed.
+func unitOf(s *dbus.Signal) (unit string, changed bool) {
+	if s.Name != "org.freedesktop.DBus.Properties.PropertiesChanged" || len(s.Body) == 0 || s.Body[0] != "org.freedesktop.systemd1.Unit" {
+		return "", false
+	}
+	return path.Base(string(s.Path)), true
 }
 
 func (b *bus) tell(ctx context.Context, whom func(*watcher) bool) {
@@ -294,7 +299,7 @@ func (b *bus) tell(ctx context.Context, whom func(*watcher) bool) {
 func (w *watcher) call() {
 	w.calling.Lock()
 	defer w.calling.Unlock()
-	if w.ctx.Err() != nil {
+	if w.over {
 		return
 	}
 	asking, cancel := context.WithTimeout(w.ctx, asks)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	sd "github.com/coreos/go-systemd/v22/dbus"
 	"golang.org/x/sys/unix"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -230,9 +231,9 @@ func (d *driver) Update(ctx context.Context, config any) error {
 // Watch implements drivers.Watcher.
 func (d *driver) Watch(changed func(drivers.Status)) (stop func(), err error) {
 	return d.bus.watch(&watcher{
-		unit: func(name string) bool {
+		unit: func(escaped string) bool {
 			f := d.last.Load()
-			return name == d.config.Unit || f != nil && name == f.id
+			return escaped == sd.PathBusEscape(d.config.Unit) || f != nil && escaped == sd.PathBusEscape(f.id)
 		},
 		changed: func(ctx context.Context) {
 			// Where systemd does not answer nothing is known, and the probe will say so.

@@ -71,7 +71,7 @@ func (m *manager) start(t *testing.T) {
 		"mount --make-rprivate / && mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system && exec /lib/systemd/systemd --user"
 	m.cmd = exec.Command("unshare", "-m", "sh", "-c", script)
 	m.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.dir + "/home", "XDG_RUNTIME_DIR=" + m.dir + "/run", "SYSTEMD_LOG_TARGET=null"}
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := m.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func newDriver(t *testing.T, unit string) drivers.Driver {
 	t.Cleanup(func() {
 		b := d.(*driver).bus
 		if b.link != nil {
-			b.link.Close()
+			b.link.end()
 		}
 	})
 	return d

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // aTask is what `svcctl task list --json` says of one.
@@ -201,4 +202,65 @@ func TestATaskThatLeavesTheFilesLeavesNoHistory(t *testing.T) {
 	if strings.Contains(string(metrics), "task.bad") {
 		t.Error("the metrics tell of it still")
 	}
+}
+
+func TestRunsThatWereMissedWhileNoAgentRanAreCaughtUpOrNoted(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, map[string]string{"a.hcl": `
+service "a" {
+  app "main" {
+    command = ["/bin/sleep", "1000000"]
+  }
+  task "caught" {
+    command  = ["/bin/true"]
+    schedule = "0 * * * *"
+    missed   = "run"
+  }
+  task "noted" {
+    command  = ["/bin/true"]
+    schedule = "0 * * * *"
+  }
+}
+`})
+	n.start()
+	n.isUp("a")
+	memory := n.path("state", "tasks.json")
+	var doc struct {
+		Version int                       `json:"version"`
+		Tasks   map[string]map[string]any `json:"tasks"`
+	}
+	n.await("both are remembered", func() string {
+		b, err := os.ReadFile(memory)
+		if err == nil {
+			err = json.Unmarshal(b, &doc)
+		}
+		if err == nil && len(doc.Tasks) != 2 {
+			return string(b)
+		}
+		return text(err)
+	})
+	n.signal(syscall.SIGTERM)
+	for _, m := range doc.Tasks { // as if no agent had run for so long
+		m["through"] = time.Now().Add(-3 * time.Hour)
+	}
+	b, err := json.Marshal(doc)
+	must(t, err)
+	must(t, os.WriteFile(memory, b, 0o600))
+	n.start()
+	n.isUp("a")
+	n.await("one run makes up for all", func() string {
+		if got := n.results("a/task.caught"); len(got) != 1 || got[0] != "succeeded" {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
+	if out := n.wants(0, "task", "history", "a/task.caught"); !strings.Contains(out, " times") {
+		t.Errorf("its history: %s", out)
+	}
+	n.await("the others are noted", func() string {
+		if got := n.results("a/task.noted"); len(got) < 1 || got[len(got)-1] != "missed" {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
 }

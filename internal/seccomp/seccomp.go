@@ -99,8 +99,9 @@ func (p *Profile) Compile(h Host) ([]bpf.RawInstruction, error) {
 			return nil, err
 		}
 		names := s.Names
-		if s.Name != "" {
-			names = append(slices.Clip(names), s.Name)
+		//lint:ignore SA1019 old profiles still have it
+		if old := s.Name; old != "" {
+			names = append(slices.Clip(names), old)
 		}
 		for _, name := range names {
 			n, known := numbers[name]
