@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -27,12 +28,21 @@ func encode(f *frame) []byte {
 	return append(out, body...)
 }
 
-// needs is the ability that a keeper must have to do what is asked.
-func (f *frame) needs() int {
-	if f.Start != nil && (f.Start.Confine != nil || len(f.Start.Files) > 0) {
-		return abilityConfine
+// missing is the first feature that a keeper must have to do what is asked, and has not.
+func (f *frame) missing(k *conn) string {
+	if k == nil {
+		return ""
 	}
-	return 0
+	needs := func(feature string, needed bool) bool { return needed && !slices.Contains(k.features, feature) }
+	switch {
+	case needs(featureReplace, f.Op == opReplace):
+		return featureReplace
+	case needs(featureSandbox, f.Start != nil && f.Start.Confine != nil):
+		return featureSandbox
+	case needs(featureCredentials, f.Start != nil && len(f.Start.Files) > 0):
+		return featureCredentials
+	}
+	return ""
 }
 
 // readFrame reads into buf where it is large enough, and returns the buffer for the next call.
@@ -76,7 +86,10 @@ type conn struct {
 	pending []byte
 	sending bool
 	hello   bool // events are for those that said hello; held by the server's lock
-	ability int  // of the keeper, as its hello told
+	moved   bool // it was told that the keeper takes up a new program; held by the server's lock
+
+	features []string // of the keeper, as its hello told
+	keeper   Info
 }
 
 func newConn(c *net.UnixConn) (*conn, error) {
