@@ -25,7 +25,8 @@ func (c Config) restMark() string { return filepath.Join(c.State.Run, restMark) 
 func (a *Agent) ShutDown(ctx context.Context, by string) error {
 	why := "this node shuts down, as " + by + " asked (svcctl node resume starts its services again)"
 	if err := os.WriteFile(a.o.Config.restMark(), []byte(why+"\n"), 0o644); err != nil {
-		return fmt.Errorf("cannot note the shutdown: %w", err)
+		// The stop itself matters more.
+		a.log.Warn("an agent that is started again before the host is off would start the services again", "error", err)
 	}
 	return a.ask(ctx, func(l *loop) {
 		a.record(engine.Fact{Kind: engine.FactCommand, Message: "node shutdown", By: by})

@@ -96,6 +96,10 @@ func (e *Engine) observed(ev Observed) {
 	if r.probe != nil {
 		r.reprobe = true // the probe may have looked before
 	}
+	if ev.Status.Seen == SeenBegun && r.state == Up {
+		e.look(s, r) // it may be a word from before the start was complete
+		return
+	}
 	e.see(s, r, ev.Status)
 }
 
@@ -161,13 +165,17 @@ func (e *Engine) foundUp(s *service, r *resource) {
 	e.enter(s, r, Up, "found up")
 }
 
-// seeBegun: an agent before this one started it and did not see the start complete.
+// seeBegun: an agent before this one started it and did not see the start complete, or
+// it was up and another start makes it so again, as with a container that was paused.
 func (e *Engine) seeBegun(s *service, r *resource, st Status) {
 	switch r.state {
 	case Unknown, Down, Failed:
 		e.enter(s, r, Failed, "its start is not complete")
 		r.pid, r.clean, r.begun, r.retryAt = st.PID, false, true, e.now
-	case Up, Starting, Stopping, Stuck:
+	case Up:
+		e.fail(s, r, lossMessage(st), false)
+		r.pid, r.begun = st.PID, true
+	case Starting, Stopping, Stuck:
 	default:
 		panic("internal error: no such state: " + string(r.state))
 	}

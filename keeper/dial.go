@@ -51,7 +51,7 @@ func (c *Client) dial(ctx context.Context) (*conn, *bufio.Reader, []Process, err
 // spawn starts a keeper that does not belong to us: its own session, no file of ours.
 func (c *Client) spawn(ctx context.Context) error {
 	if len(c.opts.Binary) == 0 {
-		return errors.New("no keeper answers, and no command to start one is known")
+		return errors.New("no keeper answers, and none is to be started from here (is svcctl-keeper.service running?)")
 	}
 	if err := os.MkdirAll(c.opts.RunDir, 0o755); err != nil {
 		return fmt.Errorf("cannot make the run directory: %w", err)

@@ -21,6 +21,7 @@ type birth struct {
 	reply   func(Process, error)
 	join    []string // v1 groups
 	not     []string // limits that are not enforced
+	ooms    int      // kills at the memory limit so far
 	group   int      // descriptor of its control group, or -1
 	out     int      // the end of the pipe that it writes to
 	stream  *stream

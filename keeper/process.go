@@ -144,6 +144,9 @@ func (s *server) prepare(b *birth, before Limits, log *logFile) (err error) {
 		}
 	}
 	b.join, b.not = s.groups.limit(r.ID, r.Limits, before)
+	if r.Limits.Memory > 0 {
+		b.ooms = s.groups.memoryKills(r.ID) // before the fork: a program may reach its limit at once
+	}
 	b.env = append(slices.Clone(r.Env), marker+s.mark(r.ID)+strconv.FormatUint(b.run, 10))
 	if r.Notify {
 		path := ""
@@ -185,9 +188,7 @@ func (s *server) commit(b *birth) {
 	e.birth = nil
 	e.main, e.alive, e.forking, e.grouped = b.pid, true, r.Forking, s.groups.v2 != ""
 	e.limits, e.stream, e.notify = r.Limits, b.stream, b.notify
-	if r.Limits.Memory > 0 {
-		e.ooms = s.groups.memoryKills(e.id)
-	}
+	e.ooms = b.ooms
 	e.uid = s.uid
 	if r.Credential != nil {
 		e.uid = r.Credential.UID

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -130,6 +131,9 @@ func serve(args []string) (err error) {
 	}
 	go s.reap()
 	go s.accept(listener)
+	if s.unit {
+		_, _ = daemon.SdNotify(true, daemon.SdNotifyReady) // a manager that can't be told starts us again
+	}
 	go func() {
 		s.live()
 		close(s.ended)

@@ -7,7 +7,7 @@ packages=()
 for pair in "$@"; do
 	command=${pair%%=*}
 	package=${pair#*=}
-	if ! command -v "$command" >/dev/null 2>&1 && [ ! -x "/usr/sbin/$command" ] && [ ! -x "/usr/lib/nagios/plugins/$command" ] && ! compgen -G "/usr/lib/postgresql/*/bin/$command" >/dev/null; then
+	if ! command -v "$command" >/dev/null 2>&1 && [ ! -x "/usr/sbin/$command" ] && [ ! -x "/usr/lib/podman/$command" ] && [ ! -x "/usr/lib/nagios/plugins/$command" ] && ! compgen -G "/usr/lib/postgresql/*/bin/$command" >/dev/null; then
 		missing+=("$command")
 		packages+=("$package")
 	fi

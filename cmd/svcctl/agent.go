@@ -31,6 +31,7 @@ import (
 type agentOptions struct {
 	config     string
 	stopOnExit bool
+	keeperUnit bool
 	log        io.Writer
 }
 
@@ -49,6 +50,7 @@ func (p *program) agentCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.config, "config", agent.DefaultConfigPath, "the agent's configuration")
 	cmd.Flags().BoolVar(&o.stopOnExit, "stop-on-exit", false, "stop every service, in order, before the agent ends")
+	cmd.Flags().BoolVar(&o.keeperUnit, "keeper-unit", false, "the keeper is a unit of its own: wait for it, never start one")
 	return cmd
 }
 
@@ -62,7 +64,11 @@ func runAgent(ctx context.Context, o agentOptions) error {
 	limitMemory()
 	scrubber := agent.NewScrubber()
 	log := newLog(config.Logs, scrubber.Writer(o.log))
-	keep, err := keeper.Connect(ctx, keeper.Options{RunDir: config.State.Run, LogDir: config.LogDir(), Binary: keeperBinary()})
+	holds := keeper.Options{RunDir: config.State.Run, LogDir: config.LogDir()}
+	if !o.keeperUnit {
+		holds.Binary = keeperBinary()
+	}
+	keep, err := keeper.Connect(ctx, holds)
 	if err != nil {
 		return err
 	}

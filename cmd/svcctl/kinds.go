@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/drivers/app"
+	"github.com/svcctl/svcctl/drivers/container"
 	"github.com/svcctl/svcctl/drivers/disk"
 	"github.com/svcctl/svcctl/drivers/dns"
 	"github.com/svcctl/svcctl/drivers/exec"
@@ -25,6 +26,7 @@ import (
 func newKinds(k *keeper.Client) *drivers.Registry {
 	r := &drivers.Registry{}
 	app.Register(r, k)
+	container.Register(r)
 	ip.Register(r)
 	loop.Register(r)
 	mount.Register(r)

@@ -37,7 +37,7 @@ func main() {
 		return
 	}
 	b := &bench{}
-	only := flag.String("only", "", "comma-separated sections: restart,crash,many,graph,reload,checks,probes; default all")
+	only := flag.String("only", "", "comma-separated sections: restart,crash,many,graph,reload,checks,probes,container; default all")
 	write := flag.String("write", "", "write the figures into this document, between its two marks")
 	flag.StringVar(&b.svcctl, "svcctl", "", "the program to measure, with svcctl-keeper beside it; default: build both")
 	flag.IntVar(&b.services, "services", 1000, "how many services are many")
@@ -65,7 +65,7 @@ func (b *bench) run(only, write string) error {
 		run  func()
 	}{
 		{"restart", b.restarts}, {"crash", b.crashes}, {"many", b.thousand}, {"graph", b.graph},
-		{"reload", b.reload}, {"checks", b.checks}, {"probes", b.probes},
+		{"reload", b.reload}, {"checks", b.checks}, {"probes", b.probes}, {"container", b.containers},
 	} {
 		if only == "" || slices.Contains(strings.Split(only, ","), s.name) {
 			s.run()

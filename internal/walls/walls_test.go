@@ -31,6 +31,8 @@ var mayImport = map[string][]string{
 	"drivers":             {"spec"},
 	"drivers/app":         {"drivers", "spec", "keeper", "internal/seccomp"},
 	"drivers/mount":       {"drivers", "spec"},
+	"drivers/container":   {"drivers", "spec"},
+	"internal/testengine": {},
 	"drivers/loop":        {"drivers", "spec"},
 	"drivers/ip":          {"drivers", "spec", "internal/netns", "internal/rtnl"},
 	"drivers/netns":       {"drivers", "spec", "internal/netns"},
