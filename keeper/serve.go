@@ -21,7 +21,7 @@ import (
 )
 
 // Build is the version that a keeper of this program says it is. The program sets it before Main.
-var Build = "unknown"
+var Build = "devel"
 
 // A keeper starts its processes from the main thread, since that is the one which lives on
 // when it takes up a new program: the death of another one would end its children. Only
