@@ -187,6 +187,7 @@ func (s *server) move() error {
 	unblock := blockSignals()
 	defer unblock()
 	s.sayMoving()
+	defer s.partFromMoved()
 	if len(s.signals) > 0 {
 		return errors.New("cannot take up a new program: a signal came at the same time (try again)")
 	}
@@ -221,7 +222,7 @@ func (s *server) sayMoving() {
 	settle(patience, func() bool {
 		for c := range s.conns {
 			c.mu.Lock()
-			sending := c.sending
+			sending := c.sending && !c.broken
 			c.mu.Unlock()
 			if sending {
 				return false
@@ -229,8 +230,14 @@ func (s *server) sayMoving() {
 		}
 		return true
 	})
+}
+
+// partFromMoved ends connections whose clients were told to come again.
+func (s *server) partFromMoved() {
 	for c := range s.conns {
-		_ = c.net.CloseRead() // its goroutine must not wait for more, should we stay
+		if c.moved {
+			_ = c.net.Close()
+		}
 	}
 }
 

@@ -26,6 +26,12 @@ func newMovingWorld(t testing.TB, change func(*Options)) (w *world, program stri
 			change(o)
 		}
 	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			said, _ := os.ReadFile(filepath.Join(w.opts.RunDir, "keeper.log"))
+			t.Logf("the keeper says:\n%s", said)
+		}
+	})
 	return w, program
 }
 

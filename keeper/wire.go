@@ -85,6 +85,7 @@ type conn struct {
 	mu      sync.Mutex
 	pending []byte
 	sending bool
+	broken  bool // the peer takes nothing any more
 	hello   bool // events are for those that said hello; held by the server's lock
 	moved   bool // it was told that the keeper takes up a new program; held by the server's lock
 
@@ -106,6 +107,9 @@ func (c *conn) send(f *frame) {
 	b := encode(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken {
+		return
+	}
 	if !c.sending {
 		n := 0
 		err := c.raw.Write(func(fd uintptr) bool {
@@ -139,7 +143,9 @@ func (c *conn) drain() {
 		}
 		c.mu.Unlock()
 		if _, err := c.net.Write(b); err != nil {
-			c.net.Close()
+			c.mu.Lock()
+			c.broken = true // what the peer said before it went is still to be read
+			c.mu.Unlock()
 			return
 		}
 	}
