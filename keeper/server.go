@@ -311,9 +311,12 @@ func (s *server) answer(c *conn, f *frame) bool {
 			fail(fmt.Errorf("cannot talk: the keeper speaks version %d, the client version %d (upgrade the client)", version, f.Version))
 			return false
 		}
+		outdated := s.outdated()
 		s.mu.Lock()
 		c.hello = true
-		s.list(c, f.Seq)
+		s.list(c, &frame{
+			Seq: f.Seq, Version: version, Features: features, Keeper: &Info{Build: Build, Moved: s.movedOn, Outdated: outdated},
+		})
 		s.mu.Unlock()
 	case opStart:
 		if f.Start == nil {
@@ -335,7 +338,7 @@ func (s *server) answer(c *conn, f *frame) bool {
 		fail(s.retire())
 	case opList:
 		s.mu.Lock()
-		s.list(c, f.Seq)
+		s.list(c, &frame{Seq: f.Seq, Version: version})
 		s.mu.Unlock()
 	case opReplace:
 		select {
@@ -350,7 +353,7 @@ func (s *server) answer(c *conn, f *frame) bool {
 }
 
 // list sends everything, in order with the events. The caller holds mu.
-func (s *server) list(c *conn, seq uint64) {
+func (s *server) list(c *conn, answer *frame) {
 	all := make([]Process, 0, len(s.entries))
 	for _, e := range s.entries {
 		if e.p.Run == 0 {
@@ -362,10 +365,8 @@ func (s *server) list(c *conn, seq uint64) {
 		all = append(all, e.p)
 		e.told = true
 	}
-	c.send(&frame{
-		Seq: seq, Version: version, Features: features, List: all,
-		Keeper: &Info{Build: Build, Moved: s.movedOn, Outdated: s.outdated()},
-	})
+	answer.List = all
+	c.send(answer)
 }
 
 // emit tells every client of a change. The caller holds mu, so that events come in order.
