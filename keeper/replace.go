@@ -19,7 +19,7 @@ import (
 
 const (
 	// checkPatience bounds what a new program takes to say that it can go on with the state.
-	checkPatience = 5 * time.Second
+	checkPatience = 10 * time.Second
 
 	// settlePatience bounds the wait for starts that are under way.
 	settlePatience = 5 * time.Second

@@ -70,7 +70,12 @@ func installScript(t *testing.T, program, text string) {
 
 func (w *world) replace() {
 	w.t.Helper()
-	if err := w.Replace(w.ctx()); err != nil {
+	ctx := w.ctx()
+	err := w.Replace(ctx)
+	for err != nil && strings.Contains(err.Error(), "try again") { // a busy machine
+		err = w.Replace(ctx)
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }
