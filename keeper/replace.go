@@ -197,7 +197,6 @@ func (s *server) move() error {
 	}
 	var files unix.Rlimit // exec sets it to what programs get, also where it fails
 	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
-	unix.Umask(s.umask)
 	argv := append(append([]string{}, s.argv...), "--resume", strconv.Itoa(fd))
 	signal.Ignore(ignoredSignals...)
 	err = syscall.Exec(s.argv[0], argv, os.Environ())

@@ -200,7 +200,9 @@ func TestAProgramThatCannotGoOnIsNotTaken(t *testing.T) {
 }
 
 func TestTheLimitOfFilesSurvivesARefusedProgram(t *testing.T) {
-	w, program := newMovingWorld(t, nil)
+	w, program := newMovingWorld(t, func(o *Options) {
+		o.Binary = append([]string{"/bin/sh", "-c", `ulimit -Sn 256; exec "$@"`, "sh"}, o.Binary...)
+	})
 	keeper := keeperPID(w.opts.RunDir)
 	limit := func() string {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", keeper))
@@ -319,7 +321,8 @@ func TestAProcessIsBornWithItsSignalsAfterANewProgram(t *testing.T) {
 	before := descriptorsOf(t, w.shell("before", "exec sleep 1000").PID)
 	install(t, program)
 	w.replace()
-	p := w.shell("a", "exec sleep 1000", func(r *Request) { r.Umask = new(int) })
+	strict := 0o777
+	p := w.shell("a", "exec sleep 1000", func(r *Request) { r.Umask = &strict })
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +332,7 @@ func TestAProcessIsBornWithItsSignalsAfterANewProgram(t *testing.T) {
 			t.Errorf("%s is not empty: %s", field, b)
 		}
 	}
-	if n := strings.Count(string(b), "Umask:\t0000"); n != 1 {
+	if n := strings.Count(string(b), "Umask:\t0777"); n != 1 {
 		t.Errorf("umask: %s", b)
 	}
 	install(t, program) // the umask of the last one that was born is not that of the next program
@@ -337,7 +340,7 @@ func TestAProcessIsBornWithItsSignalsAfterANewProgram(t *testing.T) {
 	w.shell("b", "echo hello")
 	w.await("b", "exited", exited)
 	until(t, "the log is written", func() bool { return w.log("b") != "" })
-	if st, err := os.Stat(filepath.Join(w.opts.LogDir, "b.log")); err != nil || st.Mode().Perm()&0o027 != 0 {
+	if st, err := os.Stat(filepath.Join(w.opts.LogDir, "b.log")); err != nil || st.Mode().Perm() != 0o640 {
 		t.Errorf("the log has mode %v (%v)", st.Mode(), err)
 	}
 	if after := descriptorsOf(t, w.shell("c", "exec sleep 1000").PID); after != before {
