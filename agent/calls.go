@@ -278,7 +278,7 @@ func (a *Agent) notice(res *spec.Resource, message string) {
 }
 
 func (a *Agent) observed(st drivers.Status) engine.Status {
-	out := engine.Status{Detail: a.scrub(st.Detail), PID: st.PID}
+	out := engine.Status{Detail: clipped(a.scrub(st.Detail)), PID: st.PID}
 	switch st.State {
 	case drivers.Up:
 		out.Seen = engine.SeenUp

@@ -62,5 +62,8 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) last() string {
 	lines := bytes.Split(bytes.TrimSpace(t.b), []byte("\n"))
+	if len(lines) == 1 && len(t.b) == hookOutput {
+		return ellipsis + string(lines[0]) // it was cut
+	}
 	return string(lines[len(lines)-1])
 }

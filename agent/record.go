@@ -57,14 +57,25 @@ func (a *Agent) note(ctx context.Context, f engine.Fact) {
 // scrub takes secrets out of text that is about to leave the agent.
 func (a *Agent) scrub(text string) string { return a.o.Scrubber.Scrub(text) }
 
-// scrubError is err, or another one where its text holds a secret.
+// scrubError is err, or another one where its text holds a secret or is very long.
 func (a *Agent) scrubError(err error) error {
 	if err == nil {
 		return nil
 	}
 	was := err.Error()
-	if is := a.scrub(was); is != was {
+	if is := clipped(a.scrub(was)); is != was {
 		return errors.New(is)
 	}
 	return err
+}
+
+// maxDetail bounds what a driver says of a state, in bytes: some of it comes from programs
+// and servers.
+const maxDetail = 2 << 10
+
+func clipped(text string) string {
+	if len(text) <= maxDetail {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxDetail], "") + "…"
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 
 	"github.com/svcctl/svcctl/spec"
 )
@@ -20,6 +21,7 @@ const (
 	shortestScrubbed = 4    // bytes; a shorter value is in every text
 	shortestLine     = 12   // of a value of several lines, to be looked for by itself
 	maxScrubbed      = 4096 // values; the oldest are let go first
+	maxFormer        = 16   // values of one secret: one that is renewed often must not fill the memory
 )
 
 // Scrubber takes the values of secrets out of text that leaves the agent: the second
@@ -32,7 +34,10 @@ type Scrubber struct {
 	known []scrubbed // oldest first
 }
 
-type scrubbed struct{ value, name string }
+type scrubbed struct {
+	value, name string
+	forms       []string
+}
 
 // NewScrubber returns one that knows no value yet.
 func NewScrubber() *Scrubber { return &Scrubber{} }
@@ -44,20 +49,28 @@ func (s *Scrubber) Learn(name, value string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := scrubbed{value, name}
-	if slices.Contains(s.known, one) {
+	if slices.ContainsFunc(s.known, func(k scrubbed) bool { return k.name == name && k.value == value }) {
 		return
 	}
-	s.known = append(s.known, one)
+	s.known = append(s.known, scrubbed{value, name, formsOf(value)})
+	of := func(k scrubbed) bool { return k.name == name }
+	former := 0
+	for _, k := range s.known {
+		if of(k) {
+			former++
+		}
+	}
+	if former > maxFormer {
+		i := slices.IndexFunc(s.known, of)
+		s.known = slices.Delete(s.known, i, i+1)
+	}
 	if len(s.known) > maxScrubbed {
-		s.known = s.known[1:]
+		s.known = slices.Delete(s.known, 0, 1)
 	}
 	forms := make(map[string]string)
 	for _, k := range s.known {
-		for _, form := range formsOf(k.value) {
-			if len(form) >= shortestScrubbed {
-				forms[form] = fmt.Sprintf("${secret(%q)}", k.name)
-			}
+		for _, form := range k.forms {
+			forms[form] = fmt.Sprintf("${secret(%q)}", k.name)
 		}
 	}
 	// The longest first: where one value holds another, nothing of it may stay.
@@ -99,25 +112,37 @@ func (s *Scrubber) scrubCuts(text string) string {
 	parts := strings.Split(text, ellipsis)
 	for i := range parts {
 		for _, k := range s.known {
-			if i > 0 {
-				for n := len(k.value) - 1; n >= shortestScrubbed; n-- {
-					if rest, cut := strings.CutPrefix(parts[i], k.value[len(k.value)-n:]); cut {
-						parts[i] = rest
-						break
-					}
+			for _, form := range k.forms {
+				if i > 0 {
+					parts[i] = parts[i][endOf(form, parts[i]):]
 				}
-			}
-			if i < len(parts)-1 {
-				for n := len(k.value) - 1; n >= shortestScrubbed; n-- {
-					if rest, cut := strings.CutSuffix(parts[i], k.value[:n]); cut {
-						parts[i] = rest
-						break
-					}
+				if i < len(parts)-1 {
+					parts[i] = parts[i][:len(parts[i])-beginOf(form, parts[i])]
 				}
 			}
 		}
 	}
 	return strings.Join(parts, ellipsis)
+}
+
+// endOf is how many bytes text begins with that are the end of a value, and not all of it.
+func endOf(value, text string) int {
+	for n := min(len(value)-1, len(text)); n >= shortestScrubbed; n-- {
+		if text[:n] == value[len(value)-n:] {
+			return n
+		}
+	}
+	return 0
+}
+
+// beginOf is how many bytes text ends with that are the beginning of a value.
+func beginOf(value, text string) int {
+	for n := min(len(value)-1, len(text)); n >= shortestScrubbed; n-- {
+		if text[len(text)-n:] == value[:n] {
+			return n
+		}
+	}
+	return 0
 }
 
 // The ends of a mark as %q writes them.
@@ -149,7 +174,8 @@ func (w scrubWriter) Write(p []byte) (int, error) {
 }
 
 // formsOf are the value itself and what it becomes in Go and JSON strings, URLs and
-// base64; and the lines of one that has several, since output comes by line.
+// base64, and where text is made fit to be shown; and the lines of one that has several,
+// since output comes by line.
 func formsOf(value string) []string {
 	forms := []string{value, url.QueryEscape(value), url.PathEscape(value)}
 	quoted := strconv.Quote(value)
@@ -160,9 +186,11 @@ func formsOf(value string) []string {
 		e := json.NewEncoder(&asJSON)
 		e.SetEscapeHTML(html)
 		if e.Encode(value) == nil {
-			forms = append(forms, strings.Trim(strings.TrimSuffix(asJSON.String(), "\n"), `"`))
+			line := strings.TrimSuffix(asJSON.String(), "\n")
+			forms = append(forms, line[1:len(line)-1])
 		}
 	}
+	forms = append(forms, shownForms(value)...)
 	forms = append(forms, base64Forms(value)...)
 	if lines := strings.Split(value, "\n"); len(lines) > 1 {
 		for _, line := range lines {
@@ -172,7 +200,22 @@ func formsOf(value string) []string {
 			}
 		}
 	}
-	return forms
+	forms = slices.DeleteFunc(forms, func(form string) bool { return len(form) < shortestScrubbed })
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// shownForms are what is left of a value without the bytes that are no text or can't be
+// seen, and with one blank for several.
+func shownForms(value string) []string {
+	valid := strings.ToValidUTF8(value, "")
+	visible := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, valid)
+	return []string{valid, strings.ToValidUTF8(value, "\uFFFD"), strings.ToValidUTF8(value, "?"), visible, strings.TrimSpace(visible), strings.Join(strings.Fields(valid), " ")}
 }
 
 // base64Forms are the value in base64, alone and behind other text, as in the

@@ -323,14 +323,43 @@ func TestTheScrubberHidesEachLineOfAKeyAndTheLongerOfTwoValues(t *testing.T) {
 func TestWhatACutLeavesOfAValueIsNotShown(t *testing.T) {
 	s := NewScrubber()
 	s.Learn("db", "correct-horse-battery")
+	s.Learn("odd", `so "quoted"`)
 	for text, want := range map[string]string{
 		"last output: …se-battery was refused": "last output: … was refused",
 		"login with correct-hor…":              "login with …",
 		"login with correct-hor… and more":     "login with … and more",
 		"nothing… to hide":                     "nothing… to hide",
+		`starts with "{auth: correct-hor…"`:    `starts with "{auth: …"`,
+		`it says: …\"quoted\" was refused`:     `it says: … was refused`,
 	} {
 		if got := s.Scrub(text); got != want {
 			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+func TestAValueIsKnownAgainInTextThatWasMadeFitToBeShown(t *testing.T) {
+	s := NewScrubber()
+	s.Learn("odd", "one\ttwo  three\xffﬁve")
+	for _, text := range []string{"onetwo  threeﬁve", "one two threeﬁve", "one\ttwo  three\uFFFDﬁve", "one\ttwo  three?ﬁve", "one\ttwo  threeﬁve"} {
+		if got := s.Scrub("no <" + text + ">"); got != `no <${secret("odd")}>` {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+func TestASecretThatIsRenewedWithoutEndFillsNoMemory(t *testing.T) {
+	s := NewScrubber()
+	s.Learn("other", "correct-horse-battery")
+	for i := range 10 * maxFormer {
+		s.Learn("token", fmt.Sprintf("token-number-%04d", i))
+	}
+	if n := len(s.known); n != maxFormer+1 {
+		t.Errorf("%d values are known", n)
+	}
+	for _, text := range []string{"token-number-0159", "token-number-0144", "correct-horse-battery"} {
+		if got := s.Scrub(text); !strings.HasPrefix(got, "${secret(") {
+			t.Error(got)
 		}
 	}
 }

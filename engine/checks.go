@@ -78,6 +78,9 @@ func (e *Engine) checked(s *service, r *resource, c *check, ev Done) {
 			c.err = reason
 			s.view = nil
 		}
+	} else if c.state == CheckUp && c.err != "" {
+		c.err = "" // one failure that was not enough for a fall is over
+		s.view = nil
 	}
 	if errors.Is(ev.Err, ErrNoVerdict) {
 		if e.scheduledLater(s, c) {
@@ -130,7 +133,7 @@ func earlier(a, b time.Time) time.Time {
 // scheduledLater tells whether the service must be decided again to have the check's
 // next turn in its schedule.
 func (e *Engine) scheduledLater(s *service, c *check) bool {
-	return s.deadline.IsZero() || c.due.Before(s.deadline)
+	return s.due.at.IsZero() || c.due.Before(s.due.at)
 }
 
 func (e *Engine) judge(s *service, r *resource, c *check, passed bool) {

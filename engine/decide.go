@@ -320,7 +320,7 @@ func (e *Engine) decideStart(s *service, r *resource) {
 		r.restarts++
 		r.again = false
 	}
-	r.on = nil
+	r.on = []spec.Address{}
 	for _, a := range p.After {
 		if d := s.byAddress[a]; d.state == Up {
 			if s.carries(r, d) { // since before an edit turned them round

@@ -5,51 +5,96 @@ import (
 	"time"
 )
 
-// dueHeap orders services by when they want to be decided again.
-type dueHeap []*service
+// moment is when a service wants to be decided again.
+type moment struct {
+	service *service
+	at      time.Time // zero: not at all, and in no heap
+	index   int
+}
 
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].deadline.Before(h[j].deadline) }
-func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].index, h[j].index = i, j }
-func (h *dueHeap) Push(x any)        { s := x.(*service); s.index = len(*h); *h = append(*h, s) }
-func (h *dueHeap) Pop() any {
+// momentHeap orders moments. Those that a schedule names are kept apart from those that
+// come after a span of time: the clock on the wall may be set, and moves them together.
+type momentHeap []*moment
+
+func (h momentHeap) Len() int           { return len(h) }
+func (h momentHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h momentHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].index, h[j].index = i, j }
+func (h *momentHeap) Push(x any)        { m := x.(*moment); m.index = len(*h); *h = append(*h, m) }
+func (h *momentHeap) Pop() any {
 	old := *h
-	s := old[len(old)-1]
+	m := old[len(old)-1]
 	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
-	return s
+	return m
 }
+
+// set moves a service's moment; zero takes it out.
+func (h *momentHeap) set(m *moment, at time.Time) {
+	was := m.at
+	m.at = at
+	switch {
+	case was.Equal(at):
+	case was.IsZero():
+		heap.Push(h, m)
+	case at.IsZero():
+		heap.Remove(h, m.index)
+	default:
+		heap.Fix(h, m.index)
+	}
+}
+
+// clockTurn is how often the clock on the wall is looked at while there are schedules: a
+// timer goes on as before where the clock is set, or stood still while the host slept.
+const clockTurn = time.Minute
 
 // Deadline says when Step wants a Tick at the latest; zero: not at all.
 func (e *Engine) Deadline() time.Time {
-	if len(e.due) == 0 {
-		return time.Time{}
+	next := e.nextMoment()
+	if len(e.scheduled) > 0 && next.Sub(e.now) > clockTurn {
+		return e.now.Truncate(clockTurn).Add(clockTurn) // the same for all steps of a turn
 	}
-	return e.due[0].deadline
+	return next
+}
+
+func (e *Engine) nextMoment() time.Time {
+	switch {
+	case len(e.due) == 0 && len(e.scheduled) == 0:
+		return time.Time{}
+	case len(e.due) == 0:
+		return e.scheduled[0].at
+	case len(e.scheduled) > 0 && e.scheduled[0].at.Sub(e.now) < e.due[0].at.Sub(e.now):
+		return e.scheduled[0].at
+	}
+	return e.due[0].at
 }
 
 // wake touches every service whose time has come.
 func (e *Engine) wake() {
-	for len(e.due) > 0 && !e.now.Before(e.due[0].deadline) {
-		s := e.due[0]
-		e.unschedule(s)
-		e.touch(s)
+	for _, h := range []*momentHeap{&e.due, &e.scheduled} {
+		for len(*h) > 0 && !e.now.Before((*h)[0].at) {
+			m := (*h)[0]
+			h.set(m, time.Time{})
+			e.touch(m.service)
+		}
 	}
 }
 
 func (e *Engine) unschedule(s *service) {
-	if !s.deadline.IsZero() {
-		heap.Remove(&e.due, s.index)
-		s.deadline = time.Time{}
-	}
+	e.due.set(&s.due, time.Time{})
+	e.scheduled.set(&s.scheduled, time.Time{})
 }
 
-// schedule finds the next moment at which time alone changes what is decided for s.
+// schedule finds the next moments at which time alone changes what is decided for s.
 // Only moments still to come count: what was possible by now was done by now.
 func (e *Engine) schedule(s *service) {
-	var next time.Time
+	var next, byClock time.Time
+	// Some come from files, without the reading of the timer that the others have: all
+	// are made alike, or their order would change where the clock is set.
 	at := func(t time.Time) {
-		if t.After(e.now) && (next.IsZero() || t.Before(next)) {
+		if !t.After(e.now) {
+			return
+		}
+		if t = e.now.Add(t.Sub(e.now)); next.IsZero() || t.Before(next) {
 			next = t
 		}
 	}
@@ -58,8 +103,11 @@ func (e *Engine) schedule(s *service) {
 		at(f.Until)
 	}
 	for _, r := range s.order {
-		if r.task != nil {
-			e.taskMoments(r, at)
+		if r.task != nil && !e.rehearsal {
+			if t := r.task.next; t.After(e.now) && (byClock.IsZero() || t.Before(byClock)) {
+				byClock = t
+			}
+			r.taskMoments(at)
 		}
 		switch r.state {
 		case Failed:
@@ -81,18 +129,6 @@ func (e *Engine) schedule(s *service) {
 			}
 		}
 	}
-	if next.Equal(s.deadline) {
-		return
-	}
-	if s.deadline.IsZero() {
-		s.deadline = next
-		heap.Push(&e.due, s)
-		return
-	}
-	if next.IsZero() {
-		e.unschedule(s)
-		return
-	}
-	s.deadline = next
-	heap.Fix(&e.due, s.index)
+	e.due.set(&s.due, next)
+	e.scheduled.set(&s.scheduled, byClock)
 }

@@ -77,13 +77,6 @@ func (j *judge) taskActions(actions []Action) {
 			}
 		case Ran:
 			j.ran(act.Address, act.Run)
-		case Forget:
-			if a := act.Resource.Address; j.declared(a) == nil && j.tasks[a] != nil {
-				if j.tasks[a].running {
-					j.w.fail("%s is forgotten though it runs", a)
-				}
-				delete(j.tasks, a)
-			}
 		}
 	}
 }

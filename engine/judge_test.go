@@ -225,9 +225,14 @@ func (j *judge) forget(f Forget) {
 	delete(j.applied, a)
 	delete(j.started, a)
 	j.nothingOn(a)
-	if j.declared(a) == nil {
-		delete(j.state, a)
+	if j.declared(a) != nil {
+		return
 	}
+	delete(j.state, a)
+	if t := j.tasks[a]; t != nil && t.running {
+		j.w.fail("%s is forgotten though it runs", a)
+	}
+	delete(j.tasks, a) // declared again, it is new, and has missed nothing
 }
 
 // nothingOn: it was off, so what was started on it went on without it.
@@ -253,8 +258,11 @@ func (j *judge) call(ev Event, d Do) {
 		j.w.fail("%s of %s overlaps its %s", d.Verb, a, other.Verb)
 	}
 	j.calling[a] = d
-	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) && !j.permit[a.Service()].Off {
+	if f := j.intent[a.Service()].Frozen; f != nil && !f.expired(j.w.now) && !j.barred(a) {
 		j.w.fail("%s of %s, which is frozen", d.Verb, a)
+	}
+	if (d.Verb == VerbStart || d.Verb == VerbUpdate || d.Verb == VerbReady) && j.barred(a) {
+		j.w.fail("%s of %s, though it is barred", d.Verb, a)
 	}
 	switch d.Verb {
 	case VerbStart:
@@ -386,7 +394,7 @@ func (j *judge) ifOff(a spec.Address) spec.Address {
 // wanted: by files, operators and permission; not asking for what it is after.
 func (j *judge) wanted(r *spec.Resource, permitted bool) bool {
 	s, i := j.known[r.Service], j.intent[r.Service]
-	if r.Disabled || i.Overrides[r.Address] == WishStopped || i.GivenUp != "" && !r.Standby || !permitted && !r.Standby {
+	if r.Disabled || i.Overrides[r.Address] == WishStopped || i.GivenUp != "" && !r.Standby || !permitted && (!r.Standby || j.barred(r.Address)) {
 		return false
 	}
 	stopped := i.State == WishStopped || i.State == "" && s.Orchestrate == spec.Manual

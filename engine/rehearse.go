@@ -126,7 +126,8 @@ func (e *Engine) clone() (*Engine, []Do) {
 	for name, s := range e.services {
 		n := *s
 		n.byAddress = make(map[spec.Address]*resource, len(s.byAddress))
-		n.order, n.view, n.deadline = nil, nil, time.Time{}
+		n.order, n.view = nil, nil
+		n.due, n.scheduled = moment{service: &n}, moment{service: &n}
 		n.intent.Overrides = maps.Clone(s.intent.Overrides)
 		for a, r := range s.byAddress {
 			nr := *r

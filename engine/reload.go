@@ -68,6 +68,7 @@ func (e *Engine) relist() {
 
 func (e *Engine) add(next *spec.Service, first bool) {
 	s := &service{spec: next, name: next.FullName, state: InstanceUnknown, byAddress: make(map[spec.Address]*resource, len(next.Resources))}
+	s.due.service, s.scheduled.service = s, s
 	s.intent = e.intents[s.name]
 	delete(e.intents, s.name)
 	for _, n := range next.Resources {
@@ -205,7 +206,7 @@ func (e *Engine) adoptNext(s *service, r *resource) {
 // keepOn drops what a new spec says that the resource does not stand on. What is not
 // declared any more stays: it can't be stopped under what was started on it.
 func (r *resource) keepOn(s *service) {
-	kept := make([]spec.Address, 0, len(r.on))
+	kept := r.on[:0:0]
 	for _, a := range r.on {
 		if d := s.byAddress[a]; d != nil && (d.next == nil || slices.Contains(r.spec.After, a)) {
 			kept = append(kept, a)

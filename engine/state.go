@@ -26,12 +26,13 @@ type Engine struct {
 	memories map[string]map[spec.Address]TaskMemory // of tasks not declared yet, by service
 	ops      map[uint64]*call
 	lastOp   uint64
-	due      dueHeap
+	due      momentHeap // of services, by what comes after a span of time
 	dirty    map[string]*service
 	out      []Action
 	now      time.Time // of the step that runs
 
-	rehearsal bool // no run begins, for time stands still in a plan
+	scheduled momentHeap // of services, by when a task of theirs is due
+	rehearsal bool       // no run begins, for time stands still in a plan
 }
 
 // call is a Do that was not answered yet.
@@ -64,10 +65,10 @@ type service struct {
 	available  bool          // the same
 	stopping   bool          // the same
 
-	deadline time.Time // in Engine.due, or zero
-	index    int
-	view     *ServiceView // nil: to be made
-	why      string
+	due       moment       // in Engine.due
+	scheduled moment       // in Engine.scheduled
+	view      *ServiceView // nil: to be made
+	why       string
 }
 
 type resource struct {
@@ -78,7 +79,8 @@ type resource struct {
 	fresh      bool // it, or its configuration, came with a reload and was not up since
 
 	// on is what a resource that is not off stands on: what of After was up when it
-	// was started, or came up since. A stop goes by it, a start by After.
+	// was started, or came up since. A stop goes by it, a start by After. Nil: nobody
+	// knows, for nobody here started it or found it up.
 	on []spec.Address
 
 	state    State
@@ -201,11 +203,17 @@ func (e *Engine) enter(s *service, r *resource, to State, message string) {
 			fact.Exit = r.exit
 		}
 		r.pid, r.clean, r.freed, r.on = 0, false, false, nil
+		if r.task == nil && r.state == Stopping {
+			r.detail = "" // it was about what is gone
+		}
 	case Stuck:
 		r.err, r.killed, r.freed = message, r.freed, false
 		r.probeAt = e.now.Add(stuckProbeEvery)
 	case Starting:
 		r.clean, r.usedUp = false, false
+		if r.task == nil {
+			r.detail = "" // it was about what was there before
+		}
 	case Stopping:
 		r.clean = false
 	case Unknown:

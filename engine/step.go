@@ -140,29 +140,42 @@ func (e *Engine) see(s *service, r *resource, st Status) {
 	e.touch(s)
 }
 
-// foundUp adopts what runs already: it is taken to stand on all that it is after, by
-// the spec in force too, for nobody knows by which of them it was started.
+// foundUp adopts what runs already.
 func (e *Engine) foundUp(s *service, r *resource) {
 	if r.state == Unknown && !r.fresh && !r.policy().Standby {
 		s.reachedUp = true // it ran before this agent did: a failure now is no failed start
 	}
-	wasOff := r.off() && r.state != Unknown
+	if wasOff := r.off() && r.state != Unknown; wasOff || r.on == nil || r.state == Failed {
+		s.takeOn(r, wasOff)
+	}
+	r.adopted = r.state == Unknown
+	e.enter(s, r, Up, "found up")
+}
+
+// takeOn is for what was brought up by others: it is taken to stand on all that it is
+// after, by the spec in force too, for nobody knows by which of them it was started. What
+// was only stuck goes on standing on what it stood on, whatever came and went since.
+func (s *service) takeOn(r *resource, wasOff bool) {
+	on := slices.Clip(r.on)
+	if on == nil {
+		on = []spec.Address{}
+	}
 	for _, a := range slices.Concat(r.spec.After, r.policy().After) {
-		if slices.Contains(r.on, a) {
-			continue
+		d := s.byAddress[a]
+		if d == nil || slices.Contains(on, a) {
+			continue // not known here is not there: what may come in its place stands on r, if anything
 		}
 		// After edits that turned the graph round, r may carry what it is after now; but
 		// not if it was off since: what was started on it went on without it.
-		if d := s.byAddress[a]; d != nil && s.carries(r, d) {
+		if s.carries(r, d) {
 			if !wasOff {
 				continue
 			}
 			s.nothingOn(r)
 		}
-		r.on = append(slices.Clip(r.on), a)
+		on = append(on, a)
 	}
-	r.adopted = r.state == Unknown
-	e.enter(s, r, Up, "found up")
+	r.on = on
 }
 
 // seeBegun: an agent before this one started it and did not see the start complete, or

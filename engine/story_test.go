@@ -167,7 +167,7 @@ func (s *story) play(line string, more []string) {
 	case "status":
 		s.status(args)
 	case "wait":
-		if s.now = s.e.Deadline(); s.now.IsZero() {
+		if s.now = s.e.nextMoment(); s.now.IsZero() {
 			s.t.Fatal("nothing to wait for")
 		}
 		s.step(Tick{})
@@ -430,8 +430,15 @@ func (s *story) status(only []string) {
 			if why := joinWhy(r.Error, r.Why); why != "" {
 				line += ": " + why
 			}
+			if r.State == Down && r.Detail != "" {
+				line += " (" + r.Detail + ")"
+			}
 			for _, c := range r.Checks {
-				line += fmt.Sprintf(" [%s %s]", c.Name, c.State)
+				state := string(c.State)
+				if c.State == CheckUp && c.Error != "" {
+					state += ": " + c.Error
+				}
+				line += fmt.Sprintf(" [%s %s]", c.Name, state)
 			}
 			fmt.Fprintln(&s.out, "        "+line)
 		}

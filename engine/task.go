@@ -238,21 +238,14 @@ func (e *Engine) viewTask(s *service, r *resource) TaskView {
 	return v
 }
 
-// exitWords says how a run ended.
+// exitWords says how a run ended: once, where who saw it says it too.
 func exitWords(st Status) string {
-	words := st.Detail
-	switch x := st.Exit; {
-	case x == nil && words == "":
+	if st.Exit == nil && st.Detail == "" {
 		return "it ended while nobody looked"
-	case x == nil:
-		return words
-	case x.Signal != "":
-		words = "ended by " + x.Signal
-	default:
-		words = fmt.Sprintf("exit code %d", x.Code)
 	}
-	if st.Detail != "" && !strings.Contains(st.Detail, words) {
-		words += ": " + st.Detail
+	plain := lossMessage(Status{Exit: st.Exit})
+	if st.Exit == nil || st.Detail == "" || strings.Contains(st.Detail, plain) {
+		return lossMessage(st)
 	}
-	return words
+	return plain + ": " + st.Detail
 }

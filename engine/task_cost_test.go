@@ -39,6 +39,40 @@ func taskEngine(t *testing.T, n int) (*Engine, time.Time) {
 	return e, now
 }
 
+// The agent's timer goes on as before where the clock on the wall is set.
+func TestAClockThatIsSetForwardIsNoticedWithinAMinute(t *testing.T) {
+	e, now := taskEngine(t, 3)
+	off := e.services["s00000"].spec
+	stopped := *off
+	stopped.Tasks = nil // what is due once a day is left
+	sp := &spec.Spec{Services: map[string]*spec.Service{"s00000": &stopped}, Names: []string{"s00000", "s00001", "s00002"}}
+	for _, name := range sp.Names[1:] {
+		sp.Services[name] = e.services[name].spec
+	}
+	e.Step(now, Reload{Spec: sp})
+	for range 100 {
+		at := e.Deadline()
+		if !at.After(now) || at.Sub(now) > time.Minute {
+			t.Fatalf("the next deadline is in %s", at.Sub(now))
+		}
+		now = at
+		if actions := e.Step(now, Tick{}); len(actions) > 0 {
+			t.Fatalf("at %s: %v", now, actions)
+		}
+	}
+	now = time.Date(2026, 1, 1, 3, 0, 10, 0, time.UTC)
+	if runs := calls(e.Step(now, Tick{})); len(runs) != 2 {
+		t.Fatalf("%d runs began: %v", len(runs), runs)
+	}
+}
+
+func TestWithoutSchedulesNoClockIsLookedAt(t *testing.T) {
+	e, _, now := benchEngine(t, 2)
+	if at := e.Deadline(); at.Sub(now) < 10*time.Minute {
+		t.Errorf("the next deadline is in %s", at.Sub(now))
+	}
+}
+
 func TestARunCostsNoMoreAmongFiveThousandTasks(t *testing.T) {
 	cost := func(n int) float64 {
 		e, now := taskEngine(t, n)

@@ -180,13 +180,10 @@ func (e *Engine) whyNoRun(s *service, r *resource) string {
 	return e.unmet(s)
 }
 
-// taskMoments are those at which time alone changes what is decided for a task.
-func (e *Engine) taskMoments(r *resource, at func(time.Time)) {
-	if e.rehearsal {
-		return
-	}
+// taskMoments are those at which time alone changes what is decided for a task, but for
+// its next due time.
+func (r *resource) taskMoments(at func(time.Time)) {
 	t := r.task
-	at(t.next)
 	if t.waiting != nil {
 		at(t.until)
 	}

@@ -54,6 +54,15 @@ func (s *server) makeRoom(r *Request) error {
 	return nil
 }
 
+// trusts says whether the sockets in our folder, the agent's among them, would take orders
+// from a process: they go by the user, and of root without a capability think it is root.
+func (s *server) trusts(who *Credential, c *Confinement) bool {
+	if !c.NoNewPrivileges && len(c.Filter) == 0 {
+		return true // by a program such as su
+	}
+	return who == nil || who.UID == 0 || who.UID == s.uid
+}
+
 // shareMounts has other mount namespaces follow what the host mounts and unmounts, as
 // systemd does at boot. Without it a confined process would hold on to a file system that
 // was unmounted here, so that its device would stay in use, unseen.
@@ -74,5 +83,6 @@ func shareMounts() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("cannot share the mounts of the host: %w (a sandbox and credentials need an agent that runs as root)", err)
 	}
+	fmt.Fprintln(os.Stderr, "the mounts of this host were private and are shared from now on (mount --make-rshared /), so that sandboxes follow what it mounts and unmounts")
 	return nil
 }

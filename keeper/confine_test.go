@@ -140,6 +140,47 @@ func TestCredentialsAreSeenByTheirOwnProcessesOnlyAndEndWithThem(t *testing.T) {
 	}
 }
 
+func TestASandboxedRootCantGiveOrdersToTheKeeperOrTheAgent(t *testing.T) {
+	w := newConfinedWorld(t)
+	agent := filepath.Join(w.opts.RunDir, "agent.sock")
+	if err := os.WriteFile(agent, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(filepath.Dir(w.opts.RunDir)), 0o755); err != nil { // the test's own folder
+		t.Fatal(err)
+	}
+	strict := []Place{{Path: "/", As: ReadOnly}, {Path: "/proc", As: AsItIs}}
+	script := `cd ` + w.opts.RunDir + `; ls; (: > new) 2>/dev/null && echo written; cat credentials/key 2>/dev/null; test -S "$NOTIFY_SOCKET" && echo notify`
+	all := "agent.sock credentials keeper.lock keeper.log keeper.sock nothing"
+	hidden := &Confinement{Places: strict, DropOthers: true, NoNewPrivileges: true}
+	for _, one := range []struct {
+		name string
+		r    Request
+		want string
+	}{
+		{"root", Request{Confine: hidden}, ""},
+		{"root by its number", Request{Confine: hidden, Credential: &Credential{}}, ""},
+		{"with credentials", Request{Confine: hidden, Files: map[string][]byte{"key": []byte("k")}}, "credentials k"},
+		{"a user who may become root", Request{Confine: &Confinement{Places: strict}, Credential: &Credential{UID: 65534, GID: 65534}}, ""},
+		{"a user", Request{Confine: hidden, Credential: &Credential{UID: 65534, GID: 65534}}, all},
+		{"declared", Request{Confine: &Confinement{Places: append(strict[:2:2], Place{Path: w.opts.RunDir, As: ReadOnly}), NoNewPrivileges: true}}, all},
+		{"hidden already", Request{Confine: &Confinement{Places: append(strict[:2:2], Place{Path: filepath.Dir(w.opts.RunDir), As: Hidden}), NoNewPrivileges: true}}, "none"},
+	} {
+		one.r.Env = []string{"NEW_KERNEL=1"}
+		run := script
+		if one.want == "none" {
+			run = "ls " + w.opts.RunDir + " 2>/dev/null || echo none"
+		}
+		if got := strings.Join(w.lines(one.r, run), " "); got != one.want {
+			t.Errorf("%s sees %q, not %q", one.name, got, one.want)
+		}
+	}
+	r := Request{Confine: &Confinement{Places: strict, OwnNetwork: true, NoNewPrivileges: true}, Notify: true}
+	if got := w.lines(r, `ls $(dirname $NOTIFY_SOCKET) | cut -d- -f1; test -S "$NOTIFY_SOCKET" && echo there`); fmt.Sprint(got) != "[notify there]" {
+		t.Errorf("one that says itself when it is ready sees %q", got)
+	}
+}
+
 func TestNothingOfARequestsSecretsStaysWithTheKeeper(t *testing.T) {
 	w := newConfinedWorld(t)
 	secret := "s3cr3t-of-this-test"

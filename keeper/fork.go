@@ -107,6 +107,12 @@ func (s *server) fork(b *birth) error {
 			Keeper: s.pid, Path: b.req.Path, Dir: b.req.Dir, Join: b.join, OOMScoreAdj: b.req.OOMScoreAdj, Rlimits: b.req.Rlimits,
 			Credential: c, Confine: b.req.Confine, Files: b.req.Files, FilesDir: s.credentialsDir(), Nothing: s.nothing(),
 		}
+		if b.req.Confine != nil && s.trusts(c, b.req.Confine) {
+			st.Ours = s.dir
+			if b.notify != nil {
+				st.Notify = b.notify.path
+			}
+		}
 		settings, err := st.file()
 		if err != nil {
 			r.Close()

@@ -39,7 +39,14 @@ func furnish(s setup, places []Place) error {
 			}
 		}
 	}()
+	ours := ""
 	for _, f := range found {
+		if f.Because == ourSockets {
+			if _, err := os.Lstat(f.Path); errors.Is(err, os.ErrNotExist) {
+				continue // a place above has hidden it
+			}
+			ours = f.Path
+		}
 		if err := r.change(f); err != nil {
 			return fmt.Errorf("cannot %s %s: %w (%s)", doing(f.As), f.Path, err, f.Because)
 		}
@@ -48,6 +55,12 @@ func furnish(s setup, places []Place) error {
 		if err := giveFiles(s); err != nil {
 			return fmt.Errorf("cannot give the credentials in %s: %w", s.FilesDir, err)
 		}
+	}
+	if ours == "" {
+		return nil
+	}
+	if err := unix.Mount("", ours, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("cannot hide %s: %w (%s)", ours, err, ourSockets)
 	}
 	return nil
 }

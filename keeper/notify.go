@@ -122,7 +122,9 @@ func (s *server) heard(e *entry, message []byte, uid uint32) (changed bool) {
 				e.p.Ready, changed = true, true
 			}
 		case "STATUS":
-			value = value[:min(len(value), 200)]
+			if len(value) > 200 {
+				value = value[:200] + "…"
+			}
 			if value != e.p.Text {
 				e.p.Text, changed = value, true
 			}

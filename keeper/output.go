@@ -23,6 +23,8 @@ const (
 	patience     = time.Second
 )
 
+const cutHere = "…"
+
 // stream is the output of one run. All fields are guarded by outputs.mu.
 type stream struct {
 	fd      int // -1 once closed
@@ -254,7 +256,11 @@ func (o *outputs) line(st *stream, text []byte) {
 		}
 		st.tail = append(st.tail[:0], keep...)
 	}
-	st.tail = append(append(st.tail, text[:min(len(text), maxTail-1)]...), '\n')
+	shown := text
+	if len(shown) >= maxTail { // the dots say where it is cut: maybe in the middle of a secret
+		shown = append(bytes.ToValidUTF8(shown[:maxTail-1-len(cutHere)], nil), cutHere...)
+	}
+	st.tail = append(append(st.tail, shown...), '\n')
 	if st.log == nil {
 		return
 	}

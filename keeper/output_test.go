@@ -111,3 +111,16 @@ func TestReadinessComesByNotify(t *testing.T) {
 	fmt.Fprint(c, "READY=1\nSTATUS=serving")
 	w.await("a", "ready", func(p Process) bool { return p.Ready && p.Text == "serving" })
 }
+
+func TestALastLineOrStatusThatIsCutEndsInDots(t *testing.T) {
+	w := newWorld(t, nil)
+	got := w.lines(Request{}, "head -c 4000 /dev/zero | tr '\\0' x")
+	if len(got) != 2 && len(got) != 1 || len(got[0]) >= maxTail || !strings.HasSuffix(got[0], "xx…") {
+		t.Errorf("%.40q", got)
+	}
+	e := &entry{}
+	(&server{}).heard(e, []byte("STATUS="+strings.Repeat("s", 300)), 0)
+	if e.p.Text != strings.Repeat("s", 200)+"…" {
+		t.Errorf("%q", e.p.Text)
+	}
+}

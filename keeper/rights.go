@@ -42,8 +42,20 @@ func confine(s setup) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("cannot part from the mounts of the host: %w", err)
 	}
-	return furnish(s, c.Places)
+	places := c.Places
+	if s.Ours != "" && len(places) > 0 {
+		// The folder and not the sockets in it, which come and go. What is declared of it counts.
+		ours := []Place{{Path: s.Ours, As: Empty, Because: ourSockets}}
+		if s.Notify != "" {
+			ours = append(ours, Place{Path: s.Notify, As: AsItIs, Because: "NOTIFY_SOCKET"})
+		}
+		places = append(ours, places...)
+	}
+	return furnish(s, places)
 }
+
+// ourSockets marks the place that nobody declared.
+const ourSockets = "svcctl's own sockets"
 
 func enterNetwork(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)

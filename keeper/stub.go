@@ -37,6 +37,8 @@ type setup struct {
 	Nothing     string            `json:"none,omitempty"` // a file without content and permission
 	Files       map[string][]byte `json:"files,omitempty"`
 	FilesDir    string            `json:"at,omitempty"`
+	Ours        string            `json:"ours,omitempty"` // the keeper's folder, which is not for this process to see
+	Notify      string            `json:"ntf,omitempty"`  // its socket in there, which is
 }
 
 // needsStub says whether a start can't be done by the fork alone.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/svcctl/svcctl/api"
 	"github.com/svcctl/svcctl/engine"
+	"github.com/svcctl/svcctl/spec"
 )
 
 func TestExitCodesAreTheContract(t *testing.T) {
@@ -235,6 +239,39 @@ func TestLogsNameTheirResourceWhereThereAreSeveral(t *testing.T) {
 	}
 	if code, _, _ := run("logs", "orders/app.data"); code != exitFailed {
 		t.Errorf("a resource without output: exit %d", code)
+	}
+}
+
+func TestALogThatCannotBeReadHidesNoOther(t *testing.T) {
+	w, run := newWorldOf(t, declared+`
+service "two" {
+  app "a" {
+    command = ["/bin/true"]
+  }
+  app "b" {
+    command = ["/bin/true"]
+  }
+}
+`)
+	w.unread = map[spec.Address]error{"two/app.a": errors.New("cannot read the log of a: its engine is silent")}
+	code, out, stderr := run("logs", "two")
+	if code != exitFailed || out != "app.b | hello\napp.b | world\n" || !strings.Contains(stderr, "its engine is silent") {
+		t.Errorf("exit %d, %q, %s", code, out, stderr)
+	}
+}
+
+func TestATableIsCutAtABorderOfTheScreenOnly(t *testing.T) {
+	w, run := newWorld(t)
+	run("freeze", "orders", "--reason", strings.Repeat("it is far away, ", 10)+"and silent")
+	if _, out, _ := run("status"); !strings.Contains(out, "and silent") {
+		t.Errorf("a pipe gets\n%s", out)
+	}
+	var out bytes.Buffer
+	execute(t.Context(), &streams{in: strings.NewReader(""), out: &out, err: io.Discard, width: 60, screen: true}, append(w.args(), "status"))
+	for line := range strings.Lines(out.String()) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 60 {
+			t.Errorf("a line is longer than the screen: %q", line)
+		}
 	}
 }
 

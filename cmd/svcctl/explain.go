@@ -72,7 +72,7 @@ func (o *explainOptions) run() error {
 	}
 	for i, d := range docs {
 		if o.subject == "" {
-			fmt.Fprintf(o.out, "%-10s  %-8s  %s\n", d.Kind, d.Of, clip(d.Doc, o.width-22))
+			fmt.Fprintf(o.out, "%-10s  %-8s  %s\n", d.Kind, d.Of, clip(d.Doc, o.tableWidth()-22))
 			continue
 		}
 		if i > 0 {

@@ -50,12 +50,15 @@ func (o *logsOptions) run(ctx context.Context) error {
 	defer cancel()
 	if !o.follow {
 		var out sync.Mutex
+		var failed error // one that can't be read hides no other
 		for _, a := range addresses {
-			if err := o.copy(ctx, c, a, len(addresses) > 1, &out); err != nil {
-				return err
+			if err := o.copy(ctx, c, a, len(addresses) > 1, &out); err != nil && failed == nil {
+				failed = err
+			} else if err != nil {
+				failed = fmt.Errorf("%w; %w", failed, err)
 			}
 		}
-		return nil
+		return failed
 	}
 	var out sync.Mutex
 	ends := make(chan error, len(addresses))

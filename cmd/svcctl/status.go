@@ -98,14 +98,15 @@ func (o *statusOptions) printTable(s *api.Status) {
 		name = max(name, len(s.Services[i].FullName()))
 		node = max(node, len(s.Services[i].Node))
 	}
-	name, node = min(name, o.width*3/8), min(node, o.width/8)
+	width := o.tableWidth()
+	name, node = min(name, width/8*3), min(node, width/8)
 	const state = len("stopping")
 	fmt.Fprintln(o.out, o.paint(dim, fmt.Sprintf("%-*s  %-*s  %-*s  %s", name, "SERVICE", state, "STATE", node, "NODE", "WHY")))
 	for i := range s.Services {
 		v := &s.Services[i]
 		left := fmt.Sprintf("%-*s  ", name, clip(v.FullName(), name))
 		right := fmt.Sprintf("  %-*s  ", node, clip(v.Node, node))
-		why := clip(remarks(v), o.width-len([]rune(left))-state-len([]rune(right)))
+		why := clip(remarks(v), width-len([]rune(left))-state-len([]rune(right)))
 		line := left + o.paint(stateColour(string(v.State)), fmt.Sprintf("%-*s", state, v.State)) + right + why
 		fmt.Fprintln(o.out, strings.TrimRight(line, " "))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"math"
 	"os"
 
 	"golang.org/x/term"
@@ -12,16 +13,25 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	colour   bool
-	width    int // columns of out
+	width    int  // columns of out
+	screen   bool // out is one: rows of tables end at its border
 }
 
 // plainWidth is for what is no terminal.
 const plainWidth = 80
 
+// tableWidth is what a row may take. Another program, and who reads its file, gets all of it.
+func (s *streams) tableWidth() int {
+	if s.screen {
+		return s.width
+	}
+	return math.MaxInt32
+}
+
 func osStreams() *streams {
 	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, width: plainWidth}
 	fd := int(os.Stdout.Fd())
-	if term.IsTerminal(fd) {
+	if s.screen = term.IsTerminal(fd); s.screen {
 		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		if w, _, err := term.GetSize(fd); err == nil && w > 0 {
 			s.width = w

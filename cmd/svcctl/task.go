@@ -181,7 +181,7 @@ func (p *program) printRows(rows [][]string, paint func(column int, text string)
 	}
 	for n, row := range rows {
 		var line strings.Builder
-		left := p.width
+		left := p.tableWidth()
 		for i, w := range widths {
 			cell := row[i] + strings.Repeat(" ", w-len([]rune(row[i])))
 			if n > 0 {

@@ -115,7 +115,7 @@ func TestATaskIsRunAndItsOutputShownUntilItEnds(t *testing.T) {
 	ran = behind(run, "task", "run", "default/orders/task.backup")
 	w.running(t, backup)
 	w.end(t, backup, 3)
-	if got := <-ran; got.code != exitFailed || !strings.Contains(got.stderr, "failed after") || !strings.Contains(got.stderr, "exit code 3") {
+	if got := <-ran; got.code != exitFailed || !strings.Contains(got.stderr, "failed after") || !strings.Contains(got.stderr, "exited with code 3") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -238,7 +238,7 @@ func TestStatusAndWhyShowTasks(t *testing.T) {
 	if _, stdout, _ = run("status", "orders"); !strings.Contains(stdout, "last run failed ") {
 		t.Error(stdout)
 	}
-	if _, stdout, _ = run("why", "orders"); !strings.Contains(stdout, "orders/task.backup last run is failed: exit code 3") {
+	if _, stdout, _ = run("why", "orders"); !strings.Contains(stdout, "orders/task.backup last run is failed: exited with code 3") {
 		t.Error(stdout)
 	}
 	if _, stdout, _ = run("why", "shop/web"); !strings.Contains(stdout, "shop/web/task.warm is idle: ") {

@@ -32,6 +32,7 @@ type world struct {
 	files  map[string][]byte
 	runs   map[spec.Address][]engine.Run
 	lines  map[spec.Address][]string // of output, where not the usual ones
+	unread map[spec.Address]error    // why there is no output
 	socket string
 	close  func() // the agent's socket; serve opens it again
 	t      *testing.T
@@ -234,8 +235,12 @@ func (w *world) Logs(_ context.Context, a spec.Address, _ int, _ bool) iter.Seq2
 			return
 		}
 		w.mu.Lock()
-		lines := w.lines[a]
+		lines, broken := w.lines[a], w.unread[a]
 		w.mu.Unlock()
+		if broken != nil {
+			yield("", broken)
+			return
+		}
 		if lines == nil {
 			lines = []string{"hello", "world"}
 		}

@@ -160,7 +160,7 @@ func (a *app) run(ctx context.Context, c *Config, command []string, pid int) err
 	case errors.Is(err, exec.ErrWaitDelay):
 		return nil // it exited 0, and left its output to a child
 	}
-	words := strings.TrimSpace(string(out.b))
+	words := strings.TrimSpace(out.text())
 	if words != "" {
 		words = "; it says: " + words
 	}
@@ -168,12 +168,24 @@ func (a *app) run(ctx context.Context, c *Config, command []string, pid int) err
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	b   []byte
+	cut bool
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.b = append(t.b, p...)
 	if len(t.b) > 600 {
-		t.b = bytes.Clone(t.b[len(t.b)-300:])
+		t.b, t.cut = bytes.Clone(t.b[len(t.b)-300:]), true
 	}
 	return len(p), nil
+}
+
+// text shows where it was cut: maybe in the middle of a secret, which is looked for there.
+func (t *tail) text() string {
+	text := strings.ToValidUTF8(string(t.b), "")
+	if t.cut {
+		text = "…" + text
+	}
+	return text
 }

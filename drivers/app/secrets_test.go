@@ -93,3 +93,15 @@ func TestASecretThatCantBeUsedIsNotShownByTheError(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWordsOfACommandShowWhereTheyWereCut(t *testing.T) {
+	var out tail
+	out.Write([]byte("all of it"))
+	if got := out.text(); got != "all of it" {
+		t.Errorf("%q", got)
+	}
+	out.Write([]byte(strings.Repeat("x", 800) + value))
+	if got := out.text(); !strings.HasPrefix(got, "…xx") || !strings.HasSuffix(got, value) {
+		t.Errorf("%q", got)
+	}
+}

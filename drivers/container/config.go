@@ -105,7 +105,7 @@ func (c *Config) Validate() (out []spec.Problem) {
 	if c.Image == "" {
 		add("image", "No image", "Write the name of the image, such as \"docker.io/library/postgres:17\".")
 	}
-	if c.Name != "" && !nameForm.MatchString(c.Name) {
+	if c.Name != "" && !nameForm().MatchString(c.Name) {
 		add("name", "Not a name for a container", "%q: a name has two or more letters, digits, dots, dashes or underscores, a letter or digit first.", c.Name)
 	}
 	for _, cmd := range []struct {

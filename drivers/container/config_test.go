@@ -113,3 +113,13 @@ func TestLinesComeWholeFromTheFramesOfBothStreams(t *testing.T) {
 		t.Errorf("%q, last at %v", got, last)
 	}
 }
+
+func TestASecretThatIsNoTextIsRefusedAsAVariable(t *testing.T) {
+	for _, value := range []string{"s3cr3t-\xff", "s3cr3t-\x00"} {
+		o := drivers.Opening{Address: "web/container.main", Reveal: func(string) (string, error) { return value, nil }}
+		_, err := request(o, &Config{Image: "x", Env: map[string]string{"WORD": "MARK"}}, "")
+		if err == nil || !strings.Contains(err.Error(), "WORD: its secret is no text") || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,6 +164,9 @@ func (d *driver) resume(ctx context.Context, c *Config, is *container.InspectRes
 	if is.State.Running {
 		return nil
 	}
+	if err := d.join(ctx, c, is.ID, is.NetworkSettings); err != nil {
+		return err
+	}
 	if err := d.start(ctx, is.ID); err != nil {
 		return d.explain(ctx, c, "start", err)
 	}
@@ -207,15 +211,34 @@ func (d *driver) create(ctx context.Context, c *Config, credentials string) (id 
 		return "", d.explain(ctx, c, "create", err)
 	}
 	d.warned(made.Warnings)
-	for i, n := range c.Networks {
-		if i == 0 {
-			continue // it was made in that one; older engines take only one at that time
+	return made.ID, d.join(ctx, c, made.ID, nil)
+}
+
+// join connects a container that does not run to the networks that it lacks. It was made
+// in the first, since older engines take only one at that time; the call that made it
+// may have been cut short, or refused, before it was in all others.
+func (d *driver) join(ctx context.Context, c *Config, id string, in *container.NetworkSettings) error {
+	is := func(n string) bool {
+		if in == nil {
+			return false
 		}
-		if _, err := d.socket.client.NetworkConnect(ctx, n, client.NetworkConnectOptions{Container: made.ID}); err != nil {
-			return "", d.explain(ctx, c, "connect", err)
+		for name, e := range in.Networks {
+			if name == n || e != nil && len(n) >= 12 && strings.HasPrefix(e.NetworkID, n) {
+				return true
+			}
+		}
+		return false
+	}
+	for i, n := range c.Networks {
+		if i == 0 || is(n) {
+			continue
+		}
+		_, err := d.socket.client.NetworkConnect(ctx, n, client.NetworkConnectOptions{Container: id})
+		if err != nil && !strings.Contains(err.Error(), "already") {
+			return d.explain(ctx, c, "connect", err)
 		}
 	}
-	return made.ID, nil
+	return nil
 }
 
 // there looks for a path, which Podman would make where it is missing. On a file system

@@ -121,6 +121,42 @@ func TestAForeignContainerOfThatNameIsNotTouched(t *testing.T) {
 	})
 }
 
+func TestOneThatIsNotInAllItsNetworksYetIsNotStarted(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *testengine.Engine) {
+		network := func(name string) {
+			t.Helper()
+			_, err := e.Do("POST", "/v1.41/networks/create", strings.NewReader(`{"Name":"`+name+`","Internal":true}`))
+			must(t, err)
+			t.Cleanup(func() {
+				_, err := e.Do("DELETE", "/v1.41/networks/"+name, nil)
+				must(t, err)
+			})
+		}
+		network("front")
+		c := plain(e)
+		c.Networks = []string{"front", "back"}
+		t.Cleanup(func() { must(t, open(t, c).Stop(within(t))) })
+		for range 2 { // the container is made by the first, and found by the second
+			expectError(t, open(t, c).Start(within(t)), "container svcctl-web-main", "back", "docker network create")
+			expect(t, open(t, c), drivers.Down, "")
+		}
+		must(t, open(t, c).Stop(within(t)))
+		network("back")
+		t.Cleanup(func() { must(t, open(t, c).Stop(within(t))) }) // before the networks go
+		d := open(t, c)
+		half, err := request(d.opening, c, "") // as by an agent that ended behind the first call
+		must(t, err)
+		_, err = d.socket.client.ContainerCreate(within(t), half)
+		must(t, err)
+		must(t, d.Start(within(t)))
+		is, err := d.find(within(t), c)
+		must(t, err)
+		if in := is.NetworkSettings.Networks; len(in) != 2 || in["front"] == nil || in["back"] == nil {
+			t.Errorf("it is in %v", in)
+		}
+	})
+}
+
 func TestADeathForWantOfMemorySaysSo(t *testing.T) {
 	e := engineOf(t, "docker")
 	c := plain(e)
@@ -371,6 +407,13 @@ func TestAHungEngineDelaysNothingAndItsContainersAreNotTakenForLost(t *testing.T
 	}
 	if _, err := other.Status(within(t)); err == nil || !strings.Contains(err.Error(), "does not answer (does it run?)") {
 		t.Errorf("another agent says: %v", err)
+	}
+	asked := within(t)
+	for _, err := range d.Logs(asked, 10, false) {
+		expectError(t, err, "cannot read the log of container", "does not answer")
+	}
+	if asked.Err() != nil {
+		t.Error("its log is waited for without a bound")
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()

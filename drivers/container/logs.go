@@ -66,7 +66,13 @@ func poke(c chan struct{}) {
 // looks at whole seconds only. ok is false when no more is wanted.
 func (d *driver) readLogs(ctx context.Context, told time.Time, tail string, follow bool, yield func(string, error) bool) (last time.Time, found, ok bool) {
 	c := d.cfg()
-	is, err := d.find(ctx, c)
+	asked, cancel := context.WithTimeout(ctx, d.socket.lookFor) // an engine may hang
+	is, err := d.find(asked, c)
+	cancel()
+	if !follow {
+		ctx, cancel = context.WithTimeout(ctx, 4*d.socket.lookFor)
+		defer cancel()
+	}
 	if err == nil && is == nil {
 		return last, false, true
 	}

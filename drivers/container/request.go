@@ -7,10 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -30,9 +30,9 @@ const (
 // credentialsInside is where a container finds its credentials.
 const credentialsInside = "/run/svcctl-credentials"
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+var nameForm = drivers.Expression(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
-var notInNames = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+var notInNames = drivers.Expression(`[^a-zA-Z0-9_.-]+`)
 
 // nameOf is the container's name: svcctl-orders-main for orders/container.main.
 func nameOf(o drivers.Opening, c *Config) string {
@@ -43,7 +43,7 @@ func nameOf(o drivers.Opening, c *Config) string {
 	if _, name, ok := strings.Cut(local, "."); ok {
 		local = name
 	}
-	return "svcctl-" + strings.Trim(notInNames.ReplaceAllString(string(o.Address.Service())+"-"+local, "-"), "-")
+	return "svcctl-" + strings.Trim(notInNames().ReplaceAllString(string(o.Address.Service())+"-"+local, "-"), "-")
 }
 
 // request is what the engine is asked to make.
@@ -92,6 +92,9 @@ func environment(o drivers.Opening, c *Config, credentials bool) ([]string, erro
 		revealed, err := reveal(o, value)
 		if err != nil {
 			return nil, err
+		}
+		if strings.ContainsRune(revealed, 0) || !utf8.ValidString(revealed) { // the engine would put other bytes in their place
+			return nil, fmt.Errorf("cannot set the variable %s: its secret is no text (give it as a credential instead)", name)
 		}
 		env[name] = revealed
 	}
@@ -228,7 +231,7 @@ func parseVolume(s string) (m mount.Mount, err error) {
 	switch {
 	case strings.HasPrefix(m.Source, "/"):
 		m.Type, m.Source = mount.TypeBind, path.Clean(m.Source)
-	case !nameForm.MatchString(m.Source):
+	case !nameForm().MatchString(m.Source):
 		return m, fmt.Errorf("%q is neither an absolute path nor the name of a volume", m.Source)
 	}
 	if !strings.HasPrefix(m.Target, "/") || path.Clean(m.Target) == "/" {

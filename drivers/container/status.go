@@ -181,7 +181,10 @@ func healthOf(s *container.State) (container.HealthStatus, string) {
 	words := ""
 	if n := len(s.Health.Log); n > 0 {
 		if text := strings.TrimSpace(s.Health.Log[n-1].Output); text != "" {
-			words = "; its check says: " + strings.ToValidUTF8(text[:min(len(text), 300)], "")
+			if len(text) > 300 {
+				text = text[:300] + "…" // where it was cut, maybe in the middle of a secret
+			}
+			words = "; its check says: " + strings.ToValidUTF8(text, "")
 		}
 	}
 	return s.Health.Status, words

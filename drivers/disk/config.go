@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -53,14 +53,14 @@ type limit struct {
 	text    string
 }
 
-var amount = regexp.MustCompile(`^([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:(%)|([KMGTP]?)(?:i?B)?)$`)
+var amount = drivers.Expression(`^([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:(%)|([KMGTP]?)(?:i?B)?)$`)
 
 // parseLimit reads "" as no limit. Units are powers of 1024, as everywhere in the language.
 func parseLimit(text string, bytes bool) (l limit, err error) {
 	if text == "" {
 		return l, nil
 	}
-	m := amount.FindStringSubmatch(text)
+	m := amount().FindStringSubmatch(text)
 	if m == nil {
 		return l, fmt.Errorf("can't be read")
 	}

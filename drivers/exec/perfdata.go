@@ -3,7 +3,6 @@ package exec
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,10 +19,10 @@ const (
 // digits and limits are those of the plugin guidelines: digits, a sign and a point. A
 // range is [@][start:]end, where start may be ~ and end may be left out behind a colon.
 var (
-	digits  = regexp.MustCompile(`^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)`)
-	limit   = regexp.MustCompile(`^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$`)
-	between = regexp.MustCompile(`^@?(?:(?:~|-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)?):)?(?:-?(?:[0-9]+\.?[0-9]*|\.[0-9]+))?$`)
-	letters = regexp.MustCompile(`^[A-Za-z/]{0,8}$`)
+	digits  = drivers.Expression(`^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)`)
+	limit   = drivers.Expression(`^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$`)
+	between = drivers.Expression(`^@?(?:(?:~|-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)?):)?(?:-?(?:[0-9]+\.?[0-9]*|\.[0-9]+))?$`)
+	letters = drivers.Expression(`^[A-Za-z/]{0,8}$`)
 )
 
 // scale leads from a plugin's units to base units. Plugins count bytes by 1024,
@@ -156,14 +155,14 @@ func value(label, item string) (p drivers.Perf, known bool, err error) {
 		if i >= 2 {
 			allowed = limit
 		}
-		if f != "" && (!allowed.MatchString(f) || f == "@" || f == "@:") {
+		if f != "" && (!allowed().MatchString(f) || f == "@" || f == "@:") {
 			return p, false, wrong
 		}
 	}
 	if fields[0] == "U" {
 		return p, false, nil
 	}
-	amount := digits.FindString(fields[0])
+	amount := digits().FindString(fields[0])
 	v, err := strconv.ParseFloat(amount, 64)
 	if err != nil || math.IsInf(v, 0) {
 		return p, false, wrong
@@ -175,7 +174,7 @@ func value(label, item string) (p drivers.Perf, known bool, err error) {
 		p = drivers.Perf{Label: label, Value: v * to.factor, Unit: to.unit}
 	case unit == "c":
 		p = drivers.Perf{Label: label, Value: v, Counter: true}
-	case letters.MatchString(unit): // a unit that we know nothing of: its number as it is
+	case letters().MatchString(unit): // a unit that we know nothing of: its number as it is
 		p = drivers.Perf{Label: label, Value: v}
 	default:
 		return p, false, wrong

@@ -93,6 +93,10 @@ func (c *Config) security() credentials.TransportCredentials {
 	return credentials.NewTLS(t)
 }
 
+// most bounds what is read of an answer: its headers, which hold the server's words, and
+// its message, which is a number.
+const most = 64 << 10
+
 type prober struct {
 	config   *Config
 	reveal   func(string) (string, error) // nil: there are no secrets
@@ -137,6 +141,9 @@ func (p *prober) metadata() (metadata.MD, error) {
 				return nil, fmt.Errorf("the metadata %s can't be set: %w", k, err)
 			}
 		}
+		if !httpguts.ValidHeaderFieldValue(v) {
+			return nil, fmt.Errorf("the metadata %s can't be set: its secret has a line break or another character that can't be sent (write it on one line)", k)
+		}
 		md.Set(k, v)
 	}
 	return md, nil
@@ -172,6 +179,7 @@ func (p *prober) ask(ctx context.Context) (grpc_health_v1.HealthCheckResponse_Se
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(p.security), grpc.WithContextDialer(dialled.dial), grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(), grpc.WithUserAgent("svcctl"),
+		grpc.WithMaxHeaderListSize(most), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(most)),
 	}
 	if p.config.Authority != "" {
 		options = append(options, grpc.WithAuthority(p.config.Authority))

@@ -173,6 +173,13 @@ func TestEachWayToFailHasItsOwnWords(t *testing.T) {
 	if s := asked(t, Config{Address: mute}, 200*time.Millisecond); s.State != drivers.Down || !strings.HasPrefix(s.Detail, "timed out after ") || !strings.HasSuffix(s.Detail, "while waiting for the answer at "+mute) {
 		t.Errorf("%+v", s)
 	}
+	long := strings.Repeat("x", 2*most)
+	wordy, _ := serve(t, "127.0.0.1:0", grpc.UnaryInterceptor(func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) {
+		return nil, status.Error(codes.Internal, long)
+	}))
+	if s := asked(t, Config{Address: wordy}, time.Minute); s.State != drivers.Down || len(s.Detail) > most {
+		t.Errorf("%s with %d bytes", s.State, len(s.Detail))
+	}
 	bare, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -218,4 +225,11 @@ func BenchmarkCheck(b *testing.B) {
 	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
 	used := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 	b.ReportMetric(float64(used)/float64(b.N)/1e3, "cpu-µs/op")
+}
+
+func TestASecretWithALineBreakIsNotSent(t *testing.T) {
+	p := &prober{config: &Config{Metadata: map[string]string{"authorization": "SECRET"}}, reveal: func(string) (string, error) { return "open\nsesame", nil }}
+	if _, err := p.metadata(); err == nil || !strings.Contains(err.Error(), "authorization can't be set: its secret has a line break") || strings.Contains(err.Error(), "sesame") {
+		t.Errorf("%v", err)
+	}
 }

@@ -201,7 +201,11 @@ func (p *prober) search(answer *http.Response) (string, error) {
 	if len(body) == reads {
 		where = fmt.Sprintf("the first %d KiB of its body", reads>>10)
 	}
-	shown := fmt.Sprintf("starts with %.80q", body)
+	start := string(body)
+	if len(start) > 80 {
+		start = strings.ToValidUTF8(start[:80], "") + "…" // where it is cut: a secret is looked for there
+	}
+	shown := fmt.Sprintf("starts with %q", start)
 	if len(body) == 0 {
 		shown = "is empty"
 	}

@@ -281,3 +281,12 @@ func TestASecretIsRevealedForEachRequestAndShownNowhere(t *testing.T) {
 		t.Errorf("the server saw %q, want %q", got, want)
 	}
 }
+
+func TestWhatIsShownOfABodyEndsInDotsWhereItIsCut(t *testing.T) {
+	// What looks for secrets in it looks there, in front of the dots.
+	p := &prober{config: &Config{Body: "absent"}}
+	why, err := p.search(&http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(strings.Repeat("ä", 50)))})
+	if want := `which starts with "` + strings.Repeat("ä", 40) + `…"`; err != nil || !strings.HasSuffix(why, want) {
+		t.Errorf("%s, %v", why, err)
+	}
+}

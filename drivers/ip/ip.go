@@ -44,6 +44,7 @@ type shared struct {
 	kernel *rtnl.Kernel
 	events *rtnl.Events // of the host's own network
 	inside *rtnl.Events // of namespaces, their routes too
+	marks  bool         // the kernel tells our addresses from those of others; else each is taken for ours
 }
 
 func newShared() *shared {
@@ -51,6 +52,7 @@ func newShared() *shared {
 		kernel: rtnl.New(""),
 		events: rtnl.NewEvents(rtnl.OfLinksAndAddresses),
 		inside: rtnl.NewEvents(rtnl.OfLinksAndAddresses | rtnl.OfRoutes),
+		marks:  rtnl.KeepsMarks(),
 	}
 }
 
@@ -113,6 +115,7 @@ type sight struct {
 	absent  bool   // there is no such interface
 	routed  bool   // the default route is there, where one is declared
 	there   bool   // the address is on the interface, with its prefix
+	foreign bool   // and somebody else put it there
 	flags   uint32 // of the address
 	other   int    // its prefix length, if the address is there with another; 0: it is not
 }
@@ -148,6 +151,7 @@ func (d *driver) see(name string, s *sight) error {
 		switch {
 		case e.Prefix == d.want:
 			s.there, s.flags = true, e.Flags
+			s.foreign = e.Protocol != rtnl.Ours && d.shared.marks
 		case e.Prefix.Addr() == d.want.Addr():
 			s.other = e.Prefix.Bits()
 		}
@@ -169,6 +173,8 @@ func (d *driver) status(name string, s sight) drivers.Status {
 		return down(drivers.Down, "%s is on %s with prefix length %d, not %d", d.want.Addr(), name, s.other, d.want.Bits())
 	case !s.there:
 		return down(drivers.Down, "")
+	case s.foreign:
+		return down(drivers.Down, "%s is on %s already, and was not put there by svcctl", d.want, name)
 	case s.flags&unix.IFA_F_DADFAILED != 0:
 		return down(drivers.Failed, "another host on the network of %s has %s", name, d.want.Addr())
 	case s.flags&unix.IFA_F_TENTATIVE != 0 && s.flags&unix.IFA_F_OPTIMISTIC == 0 && s.link.Carrier():
@@ -278,6 +284,9 @@ func (d *driver) fit(ctx context.Context, c Config, s sight) error {
 	if s.other != 0 {
 		return fmt.Errorf("it is there with another prefix length (correct address, or remove it: ip %saddress del %s/%d dev %s)", d.option(), d.want.Addr(), s.other, c.where())
 	}
+	if s.foreign {
+		return fmt.Errorf("it is there already, and was not put there by svcctl (whoever did may count on it; else remove it: ip %saddress del %s dev %s)", d.option(), d.want, c.where())
+	}
 	elsewhere := rtnl.Address{}
 	name := ""
 	err := d.kernel.Converse(ctx, func() error {
@@ -358,14 +367,14 @@ func (d *driver) verdict(ctx context.Context, c Config) (duplicate bool, err err
 }
 
 // Stop implements drivers.Driver. Only the address with its own prefix is taken
-// from its own interface; what is not there is not missed.
+// from its own interface, where svcctl put it there; what is not there is not missed.
 func (d *driver) Stop(ctx context.Context) error {
 	d.begin()
 	d.telling.Lock() // what is being sent is waited for (a second at most): nothing is announced behind the removal
 	defer d.telling.Unlock()
 	c := d.current()
 	s, err := d.look(ctx, c.where())
-	if err == nil && s.there {
+	if err == nil && s.there && !s.foreign {
 		err = d.drop(ctx, s.link.Index)
 	}
 	if err == nil {

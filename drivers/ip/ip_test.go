@@ -52,7 +52,7 @@ func TestTheNeighboursFollow(t *testing.T) {
 
 func TestAnAdoptedAddressIsRefreshedToo(t *testing.T) {
 	inWorld(t, func(t *testing.T, w world) {
-		w.on(t, "here", "address add 10.77.0.10/24 dev eth0 label eth0:vip")
+		start(t, opened(t, Config{Address: "10.77.0.10/24", Label: "eth0:vip"})) // by an agent that ended, and announced nothing
 		d := opened(t, Config{Address: "10.77.0.10/24", Label: "eth0:vip", Announce: 1, Refresh: time.Second})
 		watched(t, d)
 		for range 2 {
@@ -171,6 +171,33 @@ func TestOtherAddressesAreLeftAlone(t *testing.T) {
 		expect(t, d, drivers.Down, "10.77.0.10 is on eth0 with prefix length 32, not 24")
 		if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "another prefix length") {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAnAddressThatSomebodyElsePutThereIsNamedAndStays(t *testing.T) {
+	inWorld(t, func(t *testing.T, w world) {
+		for _, a := range families {
+			w.on(t, "here", "address add "+a+" dev eth0 nodad")
+			d := opened(t, Config{Address: a})
+			expect(t, d, drivers.Down, a+" is on eth0 already, and was not put there by svcctl")
+			if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot add "+a+" to eth0: it is there already") {
+				t.Error(err)
+			}
+			stop(t, d)
+			if left := w.on(t, "here", "-brief address show dev eth0"); !strings.Contains(left, a) {
+				t.Errorf("%s is gone: %s", a, left)
+			}
+			w.on(t, "here", "address delete "+a+" dev eth0")
+			start(t, d)
+			later := opened(t, Config{Address: a})
+			expect(t, later, drivers.Up, "")
+			d.shared.marks = false // an older kernel tells nobody's from another's
+			expect(t, d, drivers.Up, "")
+			stop(t, later)
+			if left := w.on(t, "here", "-brief address show dev eth0"); strings.Contains(left, a) {
+				t.Errorf("our own stays: %s", left)
+			}
 		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -42,14 +41,14 @@ func (c *Config) Validate() (problems []spec.Problem) {
 		problems = append(problems, spec.Problem{Field: "size", Summary: "size is not a positive multiple of 512 bytes",
 			Detail: "A block device has whole sectors; write a size such as \"512M\"."})
 	}
-	if c.Device != "" && !deviceName.MatchString(c.Device) {
+	if c.Device != "" && !deviceName().MatchString(c.Device) {
 		problems = append(problems, spec.Problem{Field: "device", Summary: "device is not a loop device",
 			Detail: fmt.Sprintf("%q was given; write a path such as \"/dev/loop7\", or leave it out.", c.Device)})
 	}
 	return problems
 }
 
-var deviceName = regexp.MustCompile(`^/dev/loop(0|[1-9][0-9]{0,5})$`)
+var deviceName = drivers.Expression(`^/dev/loop(0|[1-9][0-9]{0,5})$`)
 
 // Exports implements spec.Exporter: device is the path that others use.
 func (c *Config) Exports() map[string]cty.Value {

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +34,8 @@ type Config struct {
 }
 
 var (
-	modeForm    = regexp.MustCompile(`^[0-7]{3,4}$`)
-	tagForm     = regexp.MustCompile(`^(UUID|LABEL|PARTUUID|PARTLABEL)=[^/\s]+$`)
+	modeForm    = drivers.Expression(`^[0-7]{3,4}$`)
+	tagForm     = drivers.Expression(`^(UUID|LABEL|PARTUUID|PARTLABEL)=[^/\s]+$`)
 	ownOptions  = []string{"remount", "bind", "rbind", "move", "loop"}
 	systemPaths = []string{"/", "/proc", "/sys", "/dev", "/run", "/etc", "/usr"}
 )
@@ -60,7 +59,7 @@ func (c *Config) Validate() (problems []spec.Problem) {
 	if c.Mkfs && !slices.Contains([]string{"ext4", "xfs", "btrfs"}, c.Type) {
 		add("mkfs", "mkfs needs a type", "Write type = \"ext4\", \"xfs\" or \"btrfs\": what should be made.")
 	}
-	if c.Mode != "" && !modeForm.MatchString(c.Mode) {
+	if c.Mode != "" && !modeForm().MatchString(c.Mode) {
 		add("mode", "mode is not octal", "%q was given; write permissions such as \"0750\".", c.Mode)
 	}
 	for _, o := range c.options() {
@@ -85,7 +84,7 @@ func (c *Config) source() (problems []spec.Problem) {
 		add("device", "device is missing", "Write the block device, such as \"/dev/vg0/data\" or \"UUID=…\"; only type \"tmpfs\" has none.")
 	case c.Type == "bind" && !absolute(c.Device):
 		add("device", "device is not an absolute path", "For type \"bind\" it is the directory or file to show at path.")
-	case c.Device != "" && !absolute(c.Device) && !tagForm.MatchString(c.Device):
+	case c.Device != "" && !absolute(c.Device) && !tagForm().MatchString(c.Device):
 		add("device", "device is neither an absolute path nor a tag", "%q was given; write \"/dev/…\", or UUID=, LABEL=, PARTUUID= or PARTLABEL= and a value.", c.Device)
 	}
 	return problems

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -20,8 +20,8 @@ func (c *Config) network() bool { return c.nfs() || c.Type == "cifs" }
 func (c *Config) nfs() bool { return c.Type == "nfs" || c.Type == "nfs4" }
 
 var (
-	exportForm = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):/[^\s]*$`)
-	shareForm  = regexp.MustCompile(`^//[^/\s]+/[^\s]+$`)
+	exportForm = drivers.Expression(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):/[^\s]*$`)
+	shareForm  = drivers.Expression(`^//[^/\s]+/[^\s]+$`)
 	// An fstab's own words mean nothing to the helpers, and some refuse them.
 	tableWords = []string{"_netdev", "nofail", "noauto", "auto", "user", "users", "nouser", "owner", "group", "defaults"}
 )
@@ -32,9 +32,9 @@ func (c *Config) overNetwork() (found []spec.Problem) {
 		found = append(found, spec.Problem{Field: field, Summary: summary, Detail: fmt.Sprintf(detail, args...)})
 	}
 	switch {
-	case c.nfs() && c.Device != "" && !exportForm.MatchString(c.Device):
+	case c.nfs() && c.Device != "" && !exportForm().MatchString(c.Device):
 		add("device", "device is no export of a server", "%q was given; write \"server:/export\", an IPv6 address in brackets.", c.Device)
-	case c.Type == "cifs" && c.Device != "" && !shareForm.MatchString(c.Device):
+	case c.Type == "cifs" && c.Device != "" && !shareForm().MatchString(c.Device):
 		add("device", "device is no share of a server", "%q was given; write \"//server/share\".", c.Device)
 	}
 	if c.Type != "cifs" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/svcctl/svcctl/drivers"
 	"github.com/svcctl/svcctl/internal/netns"
+	"github.com/svcctl/svcctl/internal/rtnl"
 	"github.com/svcctl/svcctl/spec"
 )
 
@@ -66,54 +67,109 @@ var example string
 func Register(r *drivers.Registry) {
 	w := &netns.Watching{}
 	drivers.DefineKind(r, "netns", "A named network namespace, its loopback interface up: a network of a service's own, as \"ip netns add\" makes it. Kinds ip, route and app take it as netns = netns.NAME.name.",
-		func(_ drivers.Opening, c *Config) (drivers.Driver, error) {
-			return &driver{config: c, watching: w}, nil
+		func(o drivers.Opening, c *Config) (drivers.Driver, error) {
+			return &driver{config: c, address: o.Address, watching: w}, nil
 		},
 		drivers.WithLevel(spec.LevelReset), drivers.WithExample(example))
 }
 
 type driver struct {
 	config   *Config
+	address  spec.Address
 	watching *netns.Watching
 }
 
 func (d *driver) path() string { return netns.Path(d.config.Name) }
+
+// mark is the alias of the loopback interface of each namespace that was made for the
+// resource: by it, and not by the name, one is known again. It is there before the name is.
+func (d *driver) mark() string { return "svcctl " + string(d.address) }
+
+// sight is what is at the path.
+type sight struct {
+	there bool
+	ours  bool
+	alias string // of its loopback interface
+}
+
+// foreign says what is there instead of our own.
+func (s sight) foreign() string {
+	if address, is := strings.CutPrefix(s.alias, "svcctl "); is {
+		return "one of that name is there, and belongs to " + address
+	}
+	return "one of that name is there, and was not made by svcctl"
+}
+
+func (d *driver) look(ctx context.Context) (sight, error) {
+	kernel, lo := rtnl.New(d.path()), new(rtnl.Link) // where ctx ends, the question may still write to it
+	_, err := netns.Identify(d.path())
+	if err == nil {
+		err = kernel.Converse(ctx, func() (err error) { *lo, err = kernel.Find("lo"); return err })
+	}
+	switch {
+	case errors.Is(err, netns.ErrNone):
+		return sight{}, nil
+	case err != nil:
+		return sight{}, fmt.Errorf("cannot look at the network namespace %s: %w", d.config.Name, err)
+	}
+	return sight{there: true, ours: lo.Alias == d.mark(), alias: lo.Alias}, nil
+}
 
 // Status implements drivers.Prober.
 func (d *driver) Status(ctx context.Context) (drivers.Status, error) {
 	if err := ctx.Err(); err != nil {
 		return drivers.Status{}, fmt.Errorf("cannot look at the network namespace %s: %w", d.config.Name, err)
 	}
-	return d.look()
-}
-
-func (d *driver) look() (drivers.Status, error) {
-	_, err := netns.Identify(d.path())
+	s, err := d.look(ctx)
 	switch {
-	case errors.Is(err, netns.ErrNone):
-		return drivers.Status{State: drivers.Down}, nil
 	case err != nil:
 		return drivers.Status{}, err
+	case !s.there:
+		return drivers.Status{State: drivers.Down}, nil
+	case !s.ours:
+		return drivers.Status{State: drivers.Down, Detail: s.foreign()}, nil
 	}
 	return drivers.Status{State: drivers.Up}, nil
 }
 
-// Start implements drivers.Driver. A namespace that is there is adopted.
+// Start implements drivers.Driver. A namespace of the resource's own is adopted; one of
+// others is not: a stop would take from them what they made.
 func (d *driver) Start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cannot make the network namespace %s: %w", d.config.Name, err)
 	}
-	if err := netns.Make(d.config.Name); err != nil && !errors.Is(err, os.ErrExist) {
+	err := netns.Make(d.config.Name, func() error {
+		return rtnl.Here(func(k *rtnl.Kernel) error {
+			lo, err := k.Find("lo")
+			if err == nil {
+				err = k.SetAlias(lo.Index, d.mark())
+			}
+			if err != nil {
+				return fmt.Errorf("it can't be marked as svcctl's: %w", err)
+			}
+			return nil
+		})
+	})
+	if !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return nil
+	s, err := d.look(ctx)
+	if err == nil && s.there && !s.ours {
+		return fmt.Errorf("cannot make the network namespace %s: %s (choose another name, or remove it: ip netns delete %s; ip, route and app also take the name of one that is not declared)", d.config.Name, s.foreign(), d.config.Name)
+	}
+	return err
 }
 
 // Stop implements drivers.Driver. It refuses while processes are inside: the namespace
-// would live on with them, its addresses too, and nobody could reach it by its name.
+// would live on with them, its addresses too, and nobody could reach it by its name. One
+// of others stays as it is.
 func (d *driver) Stop(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cannot remove the network namespace %s: %w", d.config.Name, err)
+	}
+	s, err := d.look(ctx)
+	if err != nil || s.there && !s.ours {
+		return err
 	}
 	inside, err := d.inside()
 	if err != nil {
@@ -162,6 +218,9 @@ const (
 func (d *driver) Kill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, killWait)
 	defer cancel()
+	if s, err := d.look(ctx); err != nil || !s.ours { // a name may also stand for the host's own network
+		return err
+	}
 	var inside []netns.Process
 	for range killRounds {
 		var err error
@@ -201,7 +260,9 @@ func end(ctx context.Context, pid int) {
 // Watch implements drivers.Watcher.
 func (d *driver) Watch(changed func(drivers.Status)) (stop func(), err error) {
 	return d.watching.Watch(d.path(), func() {
-		if s, err := d.look(); err == nil { // else the slow probe will tell
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if s, err := d.Status(ctx); err == nil { // else the slow probe will tell
 			changed(s)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/svcctl/svcctl/drivers"
@@ -31,7 +32,7 @@ func opened(t *testing.T, c *Config) drivers.Driver {
 	t.Helper()
 	var r drivers.Registry
 	Register(&r)
-	d, err := r.Open(drivers.Opening{}, &spec.Resource{Kind: "netns", Config: c})
+	d, err := r.Open(drivers.Opening{Address: "orders/netns.inner"}, &spec.Resource{Kind: "netns", Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +87,65 @@ func TestWhoIsInsideIsNamedAndTheNameStays(t *testing.T) {
 	}
 	if s, err := d.Status(t.Context()); err != nil || s.State != drivers.Up {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestANamespaceOfOthersIsNamedAndStaysWithWhoIsInside(t *testing.T) {
+	for of, make := range map[string]func(name string) error{
+		"was not made by svcctl": func(name string) error { return netns.Make(name) },
+		"belongs to billing/netns.other": func(name string) error {
+			return (&driver{config: &Config{Name: name}, address: "billing/netns.other"}).Start(t.Context())
+		},
+	} {
+		t.Run(of, func(t *testing.T) {
+			c := named(t)
+			c.Name = strings.NewReplacer("/", "-", " ", "-").Replace(c.Name)
+			t.Cleanup(func() { netns.Remove(c.Name) })
+			if err := make(c.Name); err != nil {
+				t.Fatal(err)
+			}
+			inside := occupied(t, c.Name)
+			d := opened(t, c)
+			if s, err := d.Status(t.Context()); err != nil || s.State != drivers.Down || !strings.Contains(s.Detail, of) {
+				t.Errorf("%+v, %v", s, err)
+			}
+			for range 2 {
+				if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), of) || !strings.Contains(err.Error(), "choose another name") {
+					t.Error(err)
+				}
+			}
+			if err := d.(drivers.Killer).Kill(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := inside.Process.Signal(syscall.Signal(0)); err != nil {
+				t.Errorf("who is inside was killed: %v", err)
+			}
+			if err := d.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := netns.Identify(netns.Path(c.Name)); err != nil {
+				t.Errorf("it is gone: %v", err)
+			}
+		})
+	}
+}
+
+func TestAFileOfOthersWhereTheNameWouldBeStays(t *testing.T) {
+	c := named(t)
+	path := netns.Path(c.Name)
+	if err := os.WriteFile(path, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(path)
+	d := opened(t, c)
+	if err := d.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "is something else (move it away)") {
+		t.Error(err)
+	}
+	if err := d.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(path); string(b) != "kept" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
 

@@ -69,8 +69,8 @@ type sight struct {
 	nowhere bool // there is no such network namespace
 	absent  bool // there is no such interface
 	want    rtnl.Route
-	there   *rtnl.Route // as declared
-	other   *rtnl.Route // in its place
+	there   *rtnl.Route // as declared, and made by svcctl
+	other   *rtnl.Route // in its place, perhaps the same one made by others
 	device  string      // of other
 }
 
@@ -104,7 +104,7 @@ func (d *driver) see(s *sight) error {
 		return err
 	}
 	for _, r := range met {
-		if s.want.Means(r) {
+		if s.want.Means(r) && r.Protocol == rtnl.Ours {
 			s.there = &r
 		} else if s.other == nil {
 			s.other = &r
@@ -233,8 +233,8 @@ func (d *driver) add(ctx context.Context, s sight) error {
 	return err
 }
 
-// Stop implements drivers.Driver. Only the route as it was declared is removed: a
-// route of others in its place stays.
+// Stop implements drivers.Driver. Only the route as it was declared is removed, where
+// svcctl made it: a route of others in its place stays.
 func (d *driver) Stop(ctx context.Context) error {
 	s, err := d.look(ctx)
 	if err != nil || s.there == nil {

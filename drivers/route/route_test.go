@@ -119,6 +119,7 @@ func TestARouteOfOthersIsNamedAndStays(t *testing.T) {
 	r := newRoom(t)
 	for _, c := range []struct{ there, want string }{
 		{"route add 10.20.0.0/16 via 10.9.0.3 proto static", "10.20.0.0/16 via 10.9.0.3 dev eth0 proto static"},
+		{"route add 10.20.0.0/16 via 10.9.0.2 proto static", "10.20.0.0/16 via 10.9.0.2 dev eth0 proto static"}, // the same as ours, but for who made it
 		{"route add blackhole 10.20.0.0/16", "blackhole 10.20.0.0/16 proto boot"},
 		{"route add 10.20.0.0/16 nexthop via 10.9.0.3 nexthop via 10.9.0.4", "by several hops"},
 	} {

@@ -25,6 +25,7 @@ func connectMySQL(ctx context.Context, t *target) (session, error) {
 	if t.socket != "" {
 		c.Net, c.Addr = "unix", t.socket
 	}
+	c.DialFunc = dial
 	c.TLS, c.AllowFallbackToPlaintext = t.encryption()
 	connector, err := mysql.NewConnector(c)
 	if err != nil {

@@ -38,6 +38,7 @@ func connectPostgres(ctx context.Context, t *target) (session, error) {
 			}
 		}
 	}
+	c.DialFunc, c.MaxProtocolMessageBodyLen = dial, most
 	encrypted, optional := t.encryption()
 	c.TLSConfig = encrypted
 	if optional {

@@ -37,6 +37,35 @@ type prober struct {
 // Measured implements drivers.Measurer.
 func (p *prober) Measured() []drivers.Perf { return p.measured }
 
+// most is what a server may send in one run: a row is kept whole by the libraries, and
+// one that is meant for a check is short.
+const most = 8 << 20
+
+// dial connects to a server that is read from no further than most.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &bounded{Conn: conn, left: most}, nil
+}
+
+type bounded struct {
+	net.Conn
+	left int // of one reader
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errFlood
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+var errFlood = errors.New("it sent more than 8 MiB (have the query give a single short row)")
+
 // session is a connection to one of the engines.
 type session interface {
 	// first returns the text of the first column of the first row.
@@ -158,6 +187,9 @@ func reason(ctx context.Context, t *target, err error, stage string, took time.D
 	case errors.As(err, &number):
 		return fmt.Sprintf("%s at %s", number, t.where())
 	}
+	if errors.Is(err, errFlood) {
+		return fmt.Sprintf("no answer from %s while waiting for %s: %v", t.where(), stage, errFlood)
+	}
 	if said := refused(err); said != "" {
 		return fmt.Sprintf("refused at %s while waiting for %s: %s", t.where(), stage, said)
 	}
@@ -174,7 +206,7 @@ func refused(err error) string {
 
 func excerpt(text string) string {
 	if len(text) > 80 {
-		return fmt.Sprintf("%q…", text[:80])
+		return fmt.Sprintf("%q", strings.ToValidUTF8(string(text[:80]), "")+"…") // the dots where it is cut: a secret is looked for there
 	}
 	return fmt.Sprintf("%q", text)
 }

@@ -254,6 +254,40 @@ func TestAServerThatSaysNothingTimesOut(t *testing.T) {
 	}
 }
 
+func TestAServerThatFloodsIsReadNoFurtherThanABound(t *testing.T) {
+	for engine, begin := range map[string]string{
+		enginePostgres: "S\x7f\xff\xff\xff", // a message that is said to be 2 GiB long
+		engineMySQL:    "\xff\xff\xff\x00",  // the first of any number of packets of 16 MiB
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		sent := make(chan int, 1)
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				sent <- 0
+				return
+			}
+			defer c.Close()
+			n, err := c.Write([]byte(begin))
+			for more, zeros := 0, make([]byte, 1<<20); err == nil; n += more {
+				more, err = c.Write(zeros)
+			}
+			sent <- n
+		}()
+		s, _ := asked(t, Config{Engine: engine, Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "me", TLS: "off"}, time.Minute)
+		if s.State != drivers.Down || !strings.HasPrefix(s.Detail, "no answer from "+l.Addr().String()+" while waiting for the connection: ") {
+			t.Errorf("%s: %+v", engine, s)
+		}
+		if n := <-sent; n > most+16<<20 { // what the kernel keeps for both sides is beside it
+			t.Errorf("%s: %d bytes were taken", engine, n)
+		}
+	}
+}
+
 func TestNoErrorHoldsAURLOrItsPassword(t *testing.T) {
 	for _, text := range []string{"SECRET", "postgres://me:SECRET", "postgres://me:SECRET@", "postgres://me:SECRET@h:x/", "postgres://me:SECRET@h/?sslmode=x", "mysql://me:SECRET@h"} {
 		p := &prober{config: &Config{Engine: enginePostgres, URL: text}, reveal: func(text string) (string, error) { return strings.ReplaceAll(text, "SECRET", password), nil }}

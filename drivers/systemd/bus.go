@@ -22,7 +22,7 @@ const (
 	lastRetry  = 30 * time.Second
 	// asks bounds a question that a signal of the bus raised.
 	asks = 10 * time.Second
-	// queued signals; the library keeps what is more in order.
+	// queued signals. What is more is not kept: everybody looks then.
 	queued = 1024
 )
 
@@ -85,9 +85,47 @@ type bus struct {
 // link is one connection, from its first to its last byte.
 type link struct {
 	*sd.Conn
-	lost    <-chan struct{} // closed when the other side is gone
-	signals chan *dbus.Signal
-	end     context.CancelFunc
+	*intake
+	lost <-chan struct{} // closed when the other side is gone
+	end  context.CancelFunc
+}
+
+// intake takes the signals of a connection. The library would keep without bound what
+// nobody reads, and it is given the ends of jobs only, which are what it waits for.
+type intake struct {
+	library
+	units  chan string   // changed, by the last parts of their paths
+	missed chan struct{} // holds one where the queue was full
+}
+
+type library interface {
+	dbus.SignalHandler
+	dbus.SignalRegistrar
+	dbus.Terminator
+}
+
+func newIntake() *intake {
+	return &intake{library: dbus.NewSequentialSignalHandler().(library), units: make(chan string, queued), missed: make(chan struct{}, 1)}
+}
+
+// DeliverSignal implements dbus.SignalHandler. It waits for nobody.
+func (i *intake) DeliverSignal(iface, name string, s *dbus.Signal) {
+	if s.Name == "org.freedesktop.systemd1.Manager.JobRemoved" {
+		i.library.DeliverSignal(iface, name, s)
+		return
+	}
+	unit, changed := unitOf(s)
+	if !changed {
+		return
+	}
+	select {
+	case i.units <- unit:
+	default:
+		select {
+		case i.missed <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // get returns a connection that lives.
@@ -121,20 +159,19 @@ func (b *bus) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{signals: make(chan *dbus.Signal, queued)}
-	var last *dbus.Conn
+	l := &link{}
 	// A manager that hangs would keep the greeting for ever: the end of ctx ends it.
 	life, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, end)
 	l.Conn, err = sd.NewConnection(func() (*dbus.Conn, error) {
-		c, err := greet(life, at, viaBus)
+		in := newIntake()
+		c, err := greet(life, at, viaBus, in)
 		if err == nil {
-			l.lost, last = c.Context().Done(), c // the second of the two carries the signals
+			l.lost, l.intake = c.Context().Done(), in // the second of the two carries the signals
 		}
 		return c, err
 	})
 	if err == nil {
-		last.Signal(l.signals)
 		if told := l.Subscribe(); told != nil && !strings.Contains(told.Error(), "AlreadySubscribed") {
 			err = told
 		}
@@ -152,8 +189,8 @@ func (b *bus) dial(ctx context.Context) (*link, error) {
 
 // greet dials by the transport of unix sockets: the library's other one, which takes any
 // connection, panics where that breaks within a message.
-func greet(life context.Context, path string, viaBus bool) (*dbus.Conn, error) {
-	c, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(path), dbus.WithContext(life))
+func greet(life context.Context, path string, viaBus bool, in *intake) (*dbus.Conn, error) {
+	c, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(path), dbus.WithContext(life), dbus.WithSignalHandler(in))
 	if err != nil {
 		return nil, err
 	}
@@ -259,14 +296,10 @@ func (b *bus) pass(ctx context.Context, l *link) {
 		case <-l.lost:
 			b.tell(ctx, func(*watcher) bool { return true })
 			return
-		case s, more := <-l.signals:
-			if !more {
-				b.tell(ctx, func(*watcher) bool { return true })
-				return
-			}
-			if unit, changed := unitOf(s); changed {
-				b.tell(ctx, func(w *watcher) bool { return w.unit(unit) })
-			}
+		case unit := <-l.units:
+			b.tell(ctx, func(w *watcher) bool { return w.unit(unit) })
+		case <-l.missed:
+			b.tell(ctx, func(*watcher) bool { return true })
 		}
 	}
 }

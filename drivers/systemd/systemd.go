@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -39,13 +38,13 @@ func Register(r *drivers.Registry) {
 		}, drivers.WithLevel(spec.LevelGuard), drivers.WithExample(example))
 }
 
-var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|mount|automount|swap|path|target|slice)$`)
+var unitName = drivers.Expression(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|mount|automount|swap|path|target|slice)$`)
 
 // Validate implements spec.Validator.
 func (c *Config) Validate() (found []spec.Problem) {
 	stem, _, _ := strings.Cut(c.Unit, ".")
 	switch {
-	case len(c.Unit) > 255 || !unitName.MatchString(c.Unit):
+	case len(c.Unit) > 255 || !unitName().MatchString(c.Unit):
 		found = append(found, spec.Problem{Field: "unit", Summary: "Not a unit",
 			Detail: fmt.Sprintf(`%q is no unit that can be started and stopped; write the name with its type, such as "nginx.service" or "srv-data.mount".`, c.Unit)})
 	case strings.HasSuffix(stem, "@"):

@@ -149,7 +149,7 @@ func excerpt(b []byte) string {
 		return "nothing"
 	}
 	if len(b) > 80 {
-		return fmt.Sprintf("%q…", b[:80])
+		return fmt.Sprintf("%q", string(bytes.ToValidUTF8(b[:80], nil))+"…") // the dots where it is cut: a secret is looked for there
 	}
 	return fmt.Sprintf("%q", b)
 }

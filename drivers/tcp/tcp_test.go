@@ -247,3 +247,19 @@ func TestASecretIsRevealedWhenItIsSent(t *testing.T) {
 		t.Errorf("without the secret: %+v", s)
 	}
 }
+
+func TestWhatIsShownOfAnAnswerEndsInDotsWhereItIsCut(t *testing.T) {
+	// What looks for secrets in it looks there, in front of the dots.
+	server := serve(t, "127.0.0.1:0", func(c net.Conn) { io.WriteString(c, "no "+strings.Repeat("ä", 100)) })
+	c := Config{Address: server, Expect: "+OK"}
+	var r drivers.Registry
+	Register(&r)
+	p, err := r.OpenCheck(drivers.Opening{}, &spec.Check{Kind: "tcp", Config: &c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.Status(t.Context())
+	if err != nil || !strings.HasSuffix(s.Detail, `it said "no `+strings.Repeat("ä", 38)+`…"`) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

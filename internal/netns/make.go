@@ -12,8 +12,9 @@ import (
 
 // Make makes the namespace of a name, its loopback interface up, as "ip netns add"
 // does. A file that was left where one should be bound is taken away first; a namespace
-// that is there is an error that is os.ErrExist.
-func Make(name string) error {
+// that is there is an error that is os.ErrExist. What is given as first runs inside, on
+// one thread, before anybody can find the namespace by its name.
+func Make(name string, first ...func() error) error {
 	path := Path(name)
 	if err := shared(); err != nil {
 		return fmt.Errorf("cannot make %s: %w", Dir, err)
@@ -39,7 +40,7 @@ func Make(name string) error {
 		runtime.LockOSThread() // and never unlocked where it can't go back: the thread is thrown away
 		leave, err := wayBack()
 		if err == nil {
-			err = fresh(path)
+			err = fresh(path, first)
 		}
 		if leave != nil && leave() == nil {
 			runtime.UnlockOSThread()
@@ -53,7 +54,7 @@ func Make(name string) error {
 }
 
 // fresh binds a new namespace over the file, with its loopback up by then.
-func fresh(path string) error {
+func fresh(path string, first []func() error) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("%w (it needs the capability SYS_ADMIN, and room below the sysctl user.max_net_namespaces)", err)
 	}
@@ -69,6 +70,11 @@ func fresh(path string) error {
 	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
 		return fmt.Errorf("its loopback interface does not come up: %w", err)
+	}
+	for _, f := range first {
+		if err := f(); err != nil {
+			return err
+		}
 	}
 	return unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
 }
@@ -104,6 +110,9 @@ func Remove(name string) error {
 		if err != nil {
 			return fmt.Errorf("cannot remove the network namespace %s: %w", name, err)
 		}
+	}
+	if info, err := os.Lstat(path); err == nil && (!info.Mode().IsRegular() || info.Size() > 0) {
+		return nil // no name of a namespace: somebody else's file
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot remove the network namespace %s: %w", name, err)

@@ -78,13 +78,18 @@ func Do(path string, f func() error) error {
 			done <- err
 			return
 		}
+		ended := false
 		defer func() {
 			// A thread that can't go back is thrown away with this goroutine.
 			if leave() == nil {
 				runtime.UnlockOSThread()
 			}
+			if ended { // told once nobody is inside any more
+				done <- err
+			}
 		}()
-		done <- f()
+		err = f()
+		ended = true
 	}()
 	err, told := <-done
 	if !told {

@@ -2,18 +2,23 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
 
+// addressProtocol is IFA_PROTO, which x/sys does not have.
+const addressProtocol = 11
+
 // Address is one address of an interface.
 type Address struct {
-	Index  int
-	Prefix netip.Prefix
-	Flags  uint32 // IFA_F_*
-	Born   uint32 // in hundredths of a second since the host came up
-	Body   []byte // of its message, good until the callback returns
+	Index    int
+	Prefix   netip.Prefix
+	Flags    uint32 // IFA_F_*
+	Born     uint32 // in hundredths of a second since the host came up
+	Protocol byte   // who made it: Ours, or another's number; 0: nobody says
+	Body     []byte // of its message, good until the callback returns
 }
 
 // ParseAddress reads the message of an address.
@@ -34,6 +39,10 @@ func ParseAddress(body []byte) (e Address) {
 		case unix.IFA_CACHEINFO:
 			if len(value) >= 12 {
 				e.Born = binary.NativeEndian.Uint32(value[8:])
+			}
+		case addressProtocol:
+			if len(value) == 1 {
+				e.Protocol = value[0]
 			}
 		case unix.IFA_FLAGS:
 			if len(value) == 4 {
@@ -60,7 +69,20 @@ func (k *Kernel) Addresses(index int, v4 bool, begin func(), each func(Address))
 	})
 }
 
-// AddAddress adds an address; one that is there is EEXIST. The label, for IPv4, may be empty.
+// KeepsMarks tells whether the kernel remembers who made an address: since 5.18. An older
+// one takes the number and forgets it.
+func KeepsMarks() bool {
+	var u unix.Utsname
+	var major, minor int
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 5 || major == 5 && minor >= 18)
+}
+
+// AddAddress adds an address, marked as Ours; one that is there is EEXIST. The label, for
+// IPv4, may be empty.
 func (k *Kernel) AddAddress(index int, p netip.Prefix, label string, flags uint32) error {
 	m := message(unix.RTM_NEWADDR, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, fixedPart(index, p))
 	m = attribute(m, unix.IFA_LOCAL, p.Addr().AsSlice())
@@ -71,6 +93,7 @@ func (k *Kernel) AddAddress(index int, p netip.Prefix, label string, flags uint3
 	if label != "" {
 		m = attribute(m, unix.IFA_LABEL, append([]byte(label), 0))
 	}
+	m = attribute(m, addressProtocol, []byte{Ours})
 	if flags != 0 {
 		m = attribute(m, unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, flags))
 	}

@@ -21,7 +21,8 @@ type Route struct {
 	Several     bool // it has more next hops than one; Gateway and Index are empty
 }
 
-// Ours is the protocol number of the routes that svcctl makes, as "ip route" shows it.
+// Ours is the protocol number of the routes and addresses that svcctl makes, as
+// "ip route" and "ip address" show it.
 const Ours = 83
 
 // ParseRoute reads the message of a route; false where it is none that a table holds.

@@ -55,6 +55,17 @@ func (k *Kernel) Converse(ctx context.Context, f func() error) error {
 	}
 }
 
+// Here runs f with a socket of its own, on the calling thread and in the namespace that
+// the thread is in.
+func Here(f func(*Kernel) error) error {
+	k := New("")
+	if err := k.open(); err != nil {
+		return err
+	}
+	defer unix.Close(k.fd)
+	return f(k)
+}
+
 // inside keeps the socket to the program's own namespace, and no other: a socket would
 // keep a namespace alive, with its links and addresses, that was deleted meanwhile.
 func (k *Kernel) inside(f func() error) error {
@@ -70,7 +81,7 @@ func (k *Kernel) inside(f func() error) error {
 		}
 		defer func() {
 			unix.Close(k.fd)
-			k.fd = -1
+			k.fd, k.buf = -1, nil // a host may have hundreds of these
 		}()
 		return f()
 	})

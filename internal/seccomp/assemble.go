@@ -53,9 +53,13 @@ func assemble(arch string, rules map[uint32][]rule, fallback uint32, numbers map
 		// not there, so that it takes an older one.
 		newest := slices.Max(slices.Collect(maps.Values(numbers)))
 		add(newest+1, ret(unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS)))
-		if arch == "amd64" {
-			add(1<<30, ret(fallback)) // the calls of x32
+	}
+	if arch == "amd64" { // the calls of x32, by which what a profile lists could be done under another number
+		x32 := fallback
+		if action := fallback & unix.SECCOMP_RET_ACTION_FULL; action == unix.SECCOMP_RET_ALLOW || action == unix.SECCOMP_RET_LOG {
+			x32 = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 		}
+		add(1<<30, ret(x32))
 	}
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offArch, Size: 4},

@@ -230,3 +230,19 @@ func TestTheTableHasTheNumbersOfThisHost(t *testing.T) {
 		}
 	}
 }
+
+func TestAProfileThatListsWhatIsRefusedRefusesItByX32Too(t *testing.T) {
+	for _, fallback := range []string{"ALLOW", "LOG"} {
+		p := profile(t, `{"defaultAction": "SCMP_ACT_`+fallback+`", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}]}`)
+		m := compile(t, p, Host{Arch: "amd64", Kernel: [2]int{6, 12}})
+		if got := m.call("mount"); got != eperm {
+			t.Errorf("%s: mount: %#x", fallback, got)
+		}
+		if got := m.raw(audit["amd64"], 1<<30|165); got != enos {
+			t.Errorf("%s: mount of x32: %#x", fallback, got)
+		}
+		if got := m.call("getpid"); got == eperm || got == enos {
+			t.Errorf("%s: getpid: %#x", fallback, got)
+		}
+	}
+}

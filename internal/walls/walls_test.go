@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/testengine": {},
 	"drivers/loop":        {"drivers", "spec"},
 	"drivers/ip":          {"drivers", "spec", "internal/netns", "internal/rtnl"},
-	"drivers/netns":       {"drivers", "spec", "internal/netns"},
+	"drivers/netns":       {"drivers", "spec", "internal/netns", "internal/rtnl"},
 	"drivers/route":       {"drivers", "spec", "internal/netns", "internal/rtnl"},
 	"drivers/exec":        {"drivers", "spec"},
 	"drivers/http":        {"drivers", "spec", "internal/netns"},

@@ -3,7 +3,8 @@
 set -e
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi
 if [ "$1" = purge ]; then
-	rm -rf /var/lib/svcctl /run/svcctl
+	# What somebody mounted below is not ours, and no reason to fail.
+	rm -rf --one-file-system /var/lib/svcctl /run/svcctl || :
 	# Secrets and services are the administrator's: only empty folders go.
 	rmdir /etc/svcctl/secrets /etc/svcctl/services /etc/svcctl 2>/dev/null || :
 fi
