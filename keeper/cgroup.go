@@ -22,6 +22,7 @@ type groups struct {
 	deny map[string]string // controller → why it can't be used
 
 	once sync.Once // controllers are enabled at the first limit: it changes groups that are not ours
+	did  bool      // once was used
 	ctl  map[string]bool
 }
 
@@ -278,6 +279,7 @@ func (g *groups) memoryKills(id string) int {
 
 // enable hands the controllers of cgroup2 down to the groups of the ids.
 func (g *groups) enable() {
+	g.did = true
 	if g.v2 == "" {
 		return
 	}

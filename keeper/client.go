@@ -39,7 +39,9 @@ type Client struct {
 	processes map[string]*Process
 	watchers  map[string][]*watcher
 	lastErr   error
+	keeper    Info // of the last connection
 	retiring  bool
+	moving    bool // the keeper takes up a new program: what is known stays true meanwhile
 }
 
 type watcher struct {
@@ -84,12 +86,12 @@ func (c *Client) run(ctx context.Context, k *conn, r *bufio.Reader) {
 		if k != nil {
 			began := time.Now()
 			c.read(k, r)
-			if time.Since(began) > time.Second {
+			c.mu.Lock()
+			retiring, moving := c.retiring, c.moving
+			c.mu.Unlock()
+			if moving || time.Since(began) > time.Second {
 				wait = 0
 			}
-			c.mu.Lock()
-			retiring := c.retiring
-			c.mu.Unlock()
 			if retiring {
 				return
 			}
@@ -105,7 +107,7 @@ func (c *Client) run(ctx context.Context, k *conn, r *bufio.Reader) {
 		k, r, all, err = c.dial(ctx)
 		if err != nil {
 			c.mu.Lock()
-			c.lastErr = err
+			c.lastErr, c.moving = err, false
 			c.mu.Unlock()
 			k = nil
 			continue
@@ -127,7 +129,8 @@ func (c *Client) welcome(k *conn, all []Process) {
 	for i := range all {
 		p := &all[i]
 		c.processes[p.ID] = p
-		if old := before[p.ID]; old != nil && (old.Run != p.Run || old.Phase != p.Phase || old.Ready != p.Ready || old.Remains != p.Remains || old.PID != p.PID) {
+		if old := before[p.ID]; old != nil && (old.Run != p.Run || old.Phase != p.Phase || old.Ready != p.Ready || old.Remains != p.Remains || old.PID != p.PID ||
+			old.Text != p.Text || old.Forked != p.Forked) {
 			changed = append(changed, p)
 		}
 	}
@@ -150,7 +153,7 @@ func (c *Client) welcome(k *conn, all []Process) {
 		c.tell(p)
 	}
 	c.mu.Lock()
-	c.conn, c.lastErr = k, nil
+	c.conn, c.keeper, c.lastErr, c.moving = k, k.keeper, nil, false
 	close(c.up)
 	c.mu.Unlock()
 }
@@ -177,6 +180,7 @@ func (c *Client) read(k *conn, r *bufio.Reader) {
 			}
 		}
 		c.mu.Lock()
+		c.moving = c.moving || f.Op == opMoving
 		reply := c.calls[f.Seq]
 		delete(c.calls, f.Seq)
 		c.mu.Unlock()
@@ -189,6 +193,9 @@ func (c *Client) read(k *conn, r *bufio.Reader) {
 	c.conn = nil
 	c.up = make(chan struct{})
 	for seq, reply := range c.calls {
+		if c.moving {
+			reply <- &frame{Op: opMoving}
+		}
 		close(reply)
 		delete(c.calls, seq)
 	}
@@ -211,6 +218,16 @@ func (c *Client) tell(p *Process) {
 // call sends one request and waits for its answer. A missing connection is waited
 // for as long as ctx allows.
 func (c *Client) call(ctx context.Context, f *frame) (*frame, error) {
+	for {
+		a, err := c.ask(ctx, f)
+		if err != nil || a.Op != opMoving || f.Op == opReplace {
+			return a, err
+		}
+		f.Again = true // it was not answered, and nothing but a stop was begun
+	}
+}
+
+func (c *Client) ask(ctx context.Context, f *frame) (*frame, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("cannot ask the keeper: %w", err)
 	}
@@ -218,9 +235,9 @@ func (c *Client) call(ctx context.Context, f *frame) (*frame, error) {
 	for {
 		c.mu.Lock()
 		k, up, lastErr := c.conn, c.up, c.lastErr
-		if k != nil && k.ability < f.needs() {
+		if missing := f.missing(k); missing != "" {
 			c.mu.Unlock()
-			return nil, fmt.Errorf("cannot start %s: the keeper is that of an older svcctl, which knows no sandbox, netns or credentials (stop what it runs and start it again: a keeper of the new version takes its place)", f.Start.ID)
+			return nil, tooOld(f, missing, k.features)
 		}
 		if k != nil {
 			c.seq++
@@ -333,7 +350,7 @@ func (c *Client) List(ctx context.Context) ([]Process, error) {
 func (c *Client) Get(ctx context.Context, id string) (Process, error) {
 	for {
 		c.mu.Lock()
-		p, up, down, lastErr := c.processes[id], c.up, c.conn == nil, c.lastErr
+		p, up, down, lastErr := c.processes[id], c.up, c.conn == nil && !c.moving, c.lastErr
 		c.mu.Unlock()
 		if !down {
 			if p == nil {
@@ -394,10 +411,18 @@ func hello(ctx context.Context, n *net.UnixConn) (*conn, *bufio.Reader, []Proces
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if f.Error != "" {
+	switch {
+	case f.Seq != 1:
+		return nil, nil, nil, errors.New("it does not answer our hello (is that a keeper's socket?)")
+	case f.Error != "":
 		return nil, nil, nil, errors.New(f.Error)
+	case f.Version < oldest:
+		return nil, nil, nil, fmt.Errorf("it speaks version %d of the protocol, and this svcctl %d to %d (stop what it runs, and it ends by itself: a keeper of this version takes its place)", f.Version, oldest, version)
 	}
 	_ = n.SetReadDeadline(time.Time{})
-	k.ability = f.Ability
+	k.features = f.Features
+	if f.Keeper != nil {
+		k.keeper = *f.Keeper
+	}
 	return k, r, f.List, nil
 }

@@ -240,7 +240,7 @@ func TestNothingOfARequestsSecretsStaysWithTheKeeper(t *testing.T) {
 func TestAnOlderKeeperIsNotTrustedToConfine(t *testing.T) {
 	w := newWorld(t, nil)
 	w.Client.mu.Lock()
-	w.Client.conn.ability = 0 // as the hello of one before tells
+	w.Client.conn.features = nil // as the hello of one before tells
 	w.Client.mu.Unlock()
 	r := Request{ID: "a", Path: "/bin/sleep", Args: []string{"sleep", "1000"}}
 	for _, change := range []func(*Request){
@@ -248,7 +248,7 @@ func TestAnOlderKeeperIsNotTrustedToConfine(t *testing.T) {
 	} {
 		confined := r
 		change(&confined)
-		if _, err := w.Start(w.ctx(), confined); err == nil || !strings.Contains(err.Error(), "older svcctl") {
+		if _, err := w.Start(w.ctx(), confined); err == nil || !strings.Contains(err.Error(), "older than this svcctl and knows no ") {
 			t.Errorf("start: %v", err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -38,16 +37,19 @@ type birth struct {
 	early   []early             // what it told meanwhile
 }
 
-// forker is the one thread that starts processes. It never ends, since its death
-// would end them (PDEATHSIG is bound to it); it has its own umask.
-func (s *server) forker(started chan<- error) {
-	runtime.LockOSThread()
-	err := unix.Unshare(unix.CLONE_FS)
-	started <- err
-	if err != nil {
-		return
-	}
-	for b := range s.births {
+// forker is the one thread that starts processes. It ends with the keeper, since its death
+// ends them (PDEATHSIG is bound to it); it has its own umask.
+func (s *server) forker() {
+	for {
+		var b *birth
+		select {
+		case b = <-s.births:
+		case m := <-s.moves:
+			m.failed <- s.move()
+			continue
+		case <-s.ended:
+			return
+		}
 		// The reaper waits here for a pid that it does not know yet.
 		s.forking.Lock()
 		err := s.fork(b)
@@ -175,18 +177,21 @@ func (b *birth) close() {
 func (s *server) reap() {
 	dead := make([]death, 0, 64)
 	for {
-		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &ws, 0, nil)
-		if err == syscall.ECHILD {
+		var info unix.Siginfo
+		// It leaves the child to the lock: nobody may know of an exit when a new program begins.
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.ECHILD {
 			<-s.born
 			continue
 		}
 		if err != nil {
 			continue
 		}
-		dead = append(dead[:0], death{pid, ws})
+		s.reaping.Lock()
+		dead = dead[:0]
 		// Those that died together are looked at together.
 		for len(dead) < cap(dead) {
+			var ws syscall.WaitStatus
 			pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
 			if err != nil || pid <= 0 {
 				break
@@ -194,6 +199,7 @@ func (s *server) reap() {
 			dead = append(dead, death{pid, ws})
 		}
 		s.bury(dead)
+		s.reaping.Unlock()
 	}
 }
 

@@ -143,23 +143,35 @@ var ErrUnknown = errors.New("no such process")
 // had its effect: List tells.
 var ErrAway = errors.New("the keeper went away during the call (it is started again: try again)")
 
-// version is that of the protocol. A keeper refuses a client of another version,
-// so that an upgrade decides what to do.
-const version = 1
-
-// ability is what a keeper of this version can do beyond the first one. Unlike another
-// version it leaves a running keeper usable: only what it can't do is refused.
+// version is that of the protocol, and oldest the one that both sides still speak. Who is
+// newer speaks as the other does.
 const (
-	ability        = abilityConfine
-	abilityConfine = 1 // Request.Confine and Files, which one before would ignore
+	version = 1
+	oldest  = 1
 )
+
+// features are what a keeper of this program can do beyond the first one, which would
+// ignore it without a word. A client asks no keeper for what it does not have.
+var features = []string{featureSandbox, featureCredentials, featureReplace}
+
+const (
+	featureSandbox     = "sandbox"     // Request.Confine
+	featureCredentials = "credentials" // Request.Files
+	featureReplace     = "replace"     // it takes up a new program and goes on
+)
+
+// Info is what a keeper says of itself.
+type Info struct {
+	Build    string `json:"b,omitempty"`   // of its program
+	Moved    int    `json:"m,omitempty"`   // how often it took up a new program
+	Outdated bool   `json:"old,omitempty"` // its program's file is another one by now
+}
 
 // frame is a message in either direction.
 type frame struct {
 	Seq     uint64    `json:"n,omitempty"` // of the call; 0 is an event
 	Op      string    `json:"op,omitempty"`
 	Version int       `json:"v,omitempty"`
-	Ability int       `json:"can,omitempty"`
 	ID      string    `json:"id,omitempty"`
 	Start   *Request  `json:"start,omitempty"`
 	Signal  int       `json:"sig,omitempty"`
@@ -167,6 +179,10 @@ type frame struct {
 	Error   string    `json:"err,omitempty"`
 	Process *Process  `json:"p,omitempty"`
 	List    []Process `json:"ls,omitempty"`
+
+	Features []string `json:"feat,omitempty"`
+	Keeper   *Info    `json:"k,omitempty"`
+	Again    bool     `json:"again,omitempty"` // asked before, of a keeper that then took up a new program
 }
 
 // The operations of the protocol.
@@ -178,4 +194,7 @@ const (
 	opList   = "list"
 	opForget = "forget"
 	opRetire = "retire"
+
+	opReplace = "replace"
+	opMoving  = "moving" // from the keeper: what it has not answered by now is to be asked again
 )

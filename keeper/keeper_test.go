@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,16 @@ func TestMain(m *testing.M) {
 	oldKernel = os.Getenv("OLD_KERNEL") != ""
 	if len(os.Args) > 1 && os.Args[1] == "keeper" {
 		os.Exit(Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "notify" {
+		c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+		if err == nil {
+			_, err = c.Write([]byte("READY=1\nSTATUS=serving"))
+		}
+		if err != nil {
+			panic(err)
+		}
+		time.Sleep(time.Hour)
 	}
 	os.Exit(m.Run())
 }

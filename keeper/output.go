@@ -48,7 +48,8 @@ type notifier struct {
 // outputs reads the pipes of all processes in one goroutine, and writes their logs
 // in another one, which a hung disk may stop.
 type outputs struct {
-	epoll int
+	epoll   int
+	reading sync.Mutex // held while an event is taken care of; taken before mu
 
 	mu        sync.Mutex
 	streams   map[int]*stream
@@ -79,14 +80,21 @@ func newOutputs() (*outputs, error) {
 // add takes over the reading end of a pipe.
 func (o *outputs) add(fd int, log *logFile, onDrop func()) (*stream, error) {
 	st := &stream{fd: fd, log: log, onDrop: onDrop}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.streams[fd] = st
-	if err := unix.EpollCtl(o.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
-		delete(o.streams, fd)
+	if err := o.watch(st); err != nil {
 		return nil, err
 	}
 	return st, nil
+}
+
+func (o *outputs) watch(st *stream) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.streams[st.fd] = st
+	err := unix.EpollCtl(o.epoll, unix.EPOLL_CTL_ADD, st.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(st.fd)})
+	if err != nil {
+		delete(o.streams, st.fd)
+	}
+	return err
 }
 
 func (o *outputs) addNotifier(n *notifier) error {
@@ -121,22 +129,35 @@ func (o *outputs) read() {
 			panic("internal error: epoll_wait: " + err.Error())
 		}
 		for _, ev := range events[:n] {
-			o.waitForDisk()
-			o.mu.Lock()
-			var told func()
-			st, nt := o.streams[int(ev.Fd)], o.notifiers[int(ev.Fd)]
-			if st != nil {
-				_, told = o.take(st, buf)
-			}
-			o.mu.Unlock()
-			if told != nil {
-				told()
-			}
-			if nt != nil {
-				o.receive(nt, buf)
-			}
+			o.reading.Lock()
+			o.event(int(ev.Fd), buf)
+			o.reading.Unlock()
 		}
 	}
+}
+
+func (o *outputs) event(fd int, buf []byte) {
+	o.waitForDisk()
+	o.mu.Lock()
+	var told func()
+	st, nt := o.streams[fd], o.notifiers[fd]
+	if st != nil {
+		_, told = o.take(st, buf)
+	}
+	o.mu.Unlock()
+	if told != nil {
+		told()
+	}
+	if nt != nil {
+		o.receive(nt, buf)
+	}
+}
+
+// written says whether the disk has every line.
+func (o *outputs) written() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.unwritten == 0
 }
 
 // waitForDisk lets the writer catch up, for a bounded time.

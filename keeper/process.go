@@ -12,10 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killPatience bounds the wait for processes that were killed: what is left then
-// hangs in the kernel.
-const killPatience = 5 * time.Second
-
 // entry is what the keeper holds of one id. Guarded by server.mu.
 type entry struct {
 	id      string
@@ -35,14 +31,6 @@ type entry struct {
 	stop    *stopping // a stop that is under way
 	told    bool      // a client was sent p as it is: its exit is known to somebody
 	idle    time.Time // since when nothing of it runs and its groups may be removed
-}
-
-// stopping is a stop of a whole tree.
-type stopping struct {
-	replies []func(error)
-	timer   *time.Timer
-	killed  time.Time // zero while the grace lasts
-	wait    time.Duration
 }
 
 // start prepares a birth; everything that can be done beside another fork is done here.
@@ -68,7 +56,12 @@ func (s *server) start(r *Request, reply func(Process, error)) {
 		s.entries[r.ID] = e
 	}
 	s.run++
-	b := &birth{entry: e, req: r, reply: reply, group: -1, out: -1, run: s.run}
+	s.answering++
+	answered := func(p Process, err error) {
+		reply(p, err)
+		s.done()
+	}
+	b := &birth{entry: e, req: r, reply: answered, group: -1, out: -1, run: s.run}
 	e.birth, e.idle = b, time.Time{}
 	before, old, oldNotify := e.limits, e.stream, e.notify
 	e.stream, e.notify = nil, nil
@@ -366,82 +359,6 @@ func (s *server) gone(e *entry) {
 		s.stopped(e, nil)
 	}
 	s.rest()
-}
-
-// stopTree ends the whole tree of an entry: a signal, and after the grace SIGKILL.
-func (s *server) stopTree(id string, sig syscall.Signal, grace time.Duration, reply func(error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.entries[id]
-	switch {
-	case e == nil:
-		reply(nil)
-		return
-	case e.birth != nil:
-		if len(e.birth.then) > 100 {
-			reply(fmt.Errorf("cannot stop %s: its start hangs, and 100 stops wait for it already", id))
-			return
-		}
-		e.birth.then = append(e.birth.then, func() { go s.stopTree(id, sig, grace, reply) })
-		return
-	case !e.alive && e.p.Remains == 0:
-		if e.p.Exit != nil {
-			e.p.Exit.Asked = true // known to whoever asked
-		}
-		reply(nil)
-		return
-	case e.stop == nil:
-		e.stop = &stopping{wait: 5 * time.Millisecond}
-		e.stop.timer = time.AfterFunc(grace, func() { s.onGrace(e) })
-	case e.stop.killed.IsZero():
-		e.stop.timer.Reset(grace) // the last one who asked knows best
-	}
-	e.stop.replies = append(e.stop.replies, reply)
-	if sig != syscall.SIGKILL && grace > 0 {
-		for _, pid := range s.tree(e, false) {
-			_ = unix.Kill(pid, sig)
-			_ = unix.Kill(pid, unix.SIGCONT) // a stopped process must hear it too
-		}
-		return
-	}
-	if e.stop.killed.IsZero() {
-		e.stop.killed = time.Now()
-		e.stop.timer.Reset(e.stop.wait)
-		s.kill(e)
-	}
-}
-
-// onGrace kills, and then looks again until nothing is left or patience ends.
-func (s *server) onGrace(e *entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.stop == nil {
-		return
-	}
-	if e.stop.killed.IsZero() {
-		e.stop.killed = time.Now()
-	} else if time.Since(e.stop.killed) > killPatience {
-		s.stopped(e, fmt.Errorf("cannot stop %s: %s", e.id, describe(s.tree(e, true))))
-		return
-	}
-	s.kill(e)
-	s.census = nil
-	if !e.alive {
-		s.recount(e)
-	}
-	if e.stop != nil {
-		e.stop.timer.Reset(e.stop.wait)
-		e.stop.wait = min(2*e.stop.wait, 200*time.Millisecond)
-	}
-}
-
-func (s *server) stopped(e *entry, err error) {
-	e.stop.timer.Stop()
-	replies := e.stop.replies
-	e.stop = nil
-	for _, reply := range replies {
-		reply(err)
-	}
 }
 
 // signal sends to the main process only.

@@ -4,21 +4,16 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,145 +61,25 @@ type server struct {
 	shared    bool // the mounts of the host are followed by those of confined processes
 	leave     chan struct{}
 	retired   bool
-}
+	answering int           // calls that are being answered, and births
+	holding   chan struct{} // not nil: calls wait until it is closed
 
-// Main runs the keeper, or with a first argument "exec" the stub between its fork
-// and a program. args come behind the program's name (and, in a larger program,
-// behind the word that leads here). It returns the exit code.
-func Main(args []string) int {
-	if len(args) > 0 && args[0] == "exec" {
-		return runStub(args[1:])
-	}
-	if err := serve(args); err != nil {
-		fmt.Fprintln(os.Stderr, "svcctl-keeper:", err)
-		return 1
-	}
-	return 0
-}
-
-func serve(args []string) (err error) {
-	flags := flag.NewFlagSet("keeper", flag.ContinueOnError)
-	run := flags.String("run", "/run/svcctl", "directory of the socket")
-	logs := flags.String("log", "/var/log/svcctl", "directory of the processes' output")
-	tell := flags.Int("tell", 0, "descriptor that is told when the keeper serves, or why it can't")
-	idle := flags.Duration("idle", 10*time.Second, "how long a keeper stays that nobody needs")
-	unit := flags.Bool("unit", false, "as a unit of a service manager: stay without need, and end everything at SIGTERM")
-	noGroups := flags.Bool("no-cgroups", false, "track by session and mark, as without permission for control groups")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if *unit {
-		*idle = forever
-	}
-	var told *os.File
-	if *tell > 2 {
-		syscall.CloseOnExec(*tell)
-		told = os.NewFile(uintptr(*tell), "tell")
-		defer func() {
-			if err != nil {
-				fmt.Fprint(told, err)
-			}
-		}()
-	}
-	debug.SetGCPercent(40)
-	debug.SetMemoryLimit(24 << 20)
-	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
-	listener, unlock, err := claim(*run)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	s, err := newServer(*run, *logs, *noGroups, *idle, os.Args[1:len(os.Args)-len(args)])
-	if err != nil {
-		return err
-	}
-	// Not ignored but handled: programs must start with the defaults.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
-	if told != nil {
-		fmt.Fprint(told, "ok")
-		told.Close()
-	}
-	s.unit = *unit
-	go s.accept(listener)
-	if s.unit {
-		_, _ = daemon.SdNotify(true, daemon.SdNotifyReady) // a manager that can't be told starts us again
-	}
-	s.live(signals)
-	listener.Close()
-	removeNotifySockets(s.dir)
-	s.groups.close()
-	return nil
-}
-
-// claim takes the lock of a folder, so that it has one keeper, and its socket.
-func claim(run string) (*net.UnixListener, func(), error) {
-	if err := os.MkdirAll(run, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("cannot make %s: %w", run, err)
-	}
-	lock, err := os.OpenFile(filepath.Join(run, "keeper.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot open the lock: %w (is %s writable?)", err, run)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, nil, fmt.Errorf("cannot lock %s: another keeper serves this folder (%w)", lock.Name(), err)
-	}
-	path := filepath.Join(run, socketName)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, nil, fmt.Errorf("cannot remove the old socket: %w", err)
-	}
-	old := unix.Umask(0o177)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	unix.Umask(old)
-	if err != nil {
-		lock.Close()
-		return nil, nil, fmt.Errorf("cannot listen on %s: %w (is the path shorter than 104 bytes, and its folder writable?)", path, err)
-	}
-	return l, func() { lock.Close() }, nil
-}
-
-func newServer(run, logs string, noGroups bool, idle time.Duration, again []string) (*server, error) {
-	abs, err := filepath.Abs(run)
-	if err != nil {
-		return nil, fmt.Errorf("cannot resolve %s: %w", run, err)
-	}
-	name := escape(abs[1:])
-	s := &server{
-		dir: abs, logs: logs, name: name, again: again, pid: os.Getpid(), uid: uint32(os.Geteuid()), idle: idle,
-		groups: &groups{}, births: make(chan *birth, 64), born: make(chan struct{}, 1),
-		entries: make(map[string]*entry), byPID: make(map[int]*entry),
-		lingering: make(map[*entry]struct{}), conns: make(map[*conn]struct{}),
-		run: uint64(boottime() / time.Microsecond), scratch: make([]byte, readSize),
-		idleSince: time.Now(), removals: make(chan string, 1024), leave: make(chan struct{}, 8),
-	}
-	if !noGroups {
-		s.groups = findGroups(name)
-	}
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return nil, fmt.Errorf("cannot become the parent of orphans: %w", err)
-	}
-	if err := endLeftovers(s.groups, name, killPatience); err != nil {
-		return nil, err
-	}
-	removeNotifySockets(abs)
-	if s.null, err = os.Open(os.DevNull); err != nil {
-		return nil, err
-	}
-	if s.out, err = newOutputs(); err != nil {
-		return nil, err
-	}
-	started := make(chan error, 1)
-	go s.forker(started)
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("cannot start the forking thread: %w", err)
-	}
-	go s.reap()
-	return s, nil
+	// What it takes to go on as a new program; see replace.go.
+	argv     []string
+	umask    int
+	signals  chan os.Signal
+	onMain   bool // the forker is the main thread
+	listener *net.UnixListener
+	lock     *os.File
+	movedOn  int // how often it did
+	moves    chan *move
+	wanted   chan func(error)
+	ended    chan struct{} // closed when the keeper is to end
+	reaping  sync.Mutex    // held while ended children are taken from the kernel; taken before forking
 }
 
 // live returns when the keeper is not needed any more.
-func (s *server) live(signals <-chan os.Signal) {
+func (s *server) live() {
 	tick := time.NewTimer(s.idle)
 	defer tick.Stop()
 	s.mu.Lock()
@@ -217,9 +92,18 @@ func (s *server) live(signals <-chan os.Signal) {
 			continue
 		case <-s.leave:
 			return
-		case sig := <-signals: // what we hold must live: only being needless ends us
+		case reply := <-s.wanted:
+			reply(s.replace())
+			continue
+		case sig := <-s.signals: // what we hold must live: only being needless ends us
 			if s.unit && sig == syscall.SIGTERM && s.endAll() {
 				return
+			}
+			if sig == syscall.SIGUSR2 {
+				if err := s.replace(); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+				}
+				continue
 			}
 		case <-tick.C:
 		}
@@ -397,7 +281,12 @@ func (s *server) converse(c *conn) {
 			}
 			break
 		}
-		if !s.answer(c, f) {
+		if !s.enter(c) {
+			break
+		}
+		on := s.answer(c, f)
+		s.done()
+		if !on {
 			break
 		}
 	}
@@ -418,13 +307,16 @@ func (s *server) answer(c *conn, f *frame) bool {
 	}
 	switch f.Op {
 	case opHello:
-		if f.Version != version {
-			fail(fmt.Errorf("cannot talk: the keeper speaks version %d, the client version %d (stop the services and start them again after the upgrade)", version, f.Version))
+		if f.Version < oldest {
+			fail(fmt.Errorf("cannot talk: the keeper speaks version %d, the client version %d (upgrade the client)", version, f.Version))
 			return false
 		}
+		outdated := s.outdated()
 		s.mu.Lock()
 		c.hello = true
-		s.list(c, f.Seq)
+		s.list(c, &frame{
+			Seq: f.Seq, Version: version, Features: features, Keeper: &Info{Build: Build, Moved: s.movedOn, Outdated: outdated},
+		})
 		s.mu.Unlock()
 	case opStart:
 		if f.Start == nil {
@@ -435,7 +327,9 @@ func (s *server) answer(c *conn, f *frame) bool {
 			c.send(&frame{Seq: f.Seq, Process: &p, Error: text(err)})
 		})
 	case opStop:
-		s.stopTree(f.ID, syscall.Signal(f.Signal), time.Duration(f.Grace), fail)
+		if !f.Again || !s.joinStop(f.ID, fail) {
+			s.stopTree(f.ID, syscall.Signal(f.Signal), time.Duration(f.Grace), fail)
+		}
 	case opSignal:
 		fail(s.signal(f.ID, syscall.Signal(f.Signal)))
 	case opForget:
@@ -444,8 +338,14 @@ func (s *server) answer(c *conn, f *frame) bool {
 		fail(s.retire())
 	case opList:
 		s.mu.Lock()
-		s.list(c, f.Seq)
+		s.list(c, &frame{Seq: f.Seq, Version: version})
 		s.mu.Unlock()
+	case opReplace:
+		select {
+		case s.wanted <- fail:
+		default:
+			fail(errors.New("cannot take up a new program: others have asked for it (try again)"))
+		}
 	default:
 		fail(fmt.Errorf("cannot do %q: this keeper is older than the client (restart it once nothing runs)", f.Op))
 	}
@@ -453,7 +353,7 @@ func (s *server) answer(c *conn, f *frame) bool {
 }
 
 // list sends everything, in order with the events. The caller holds mu.
-func (s *server) list(c *conn, seq uint64) {
+func (s *server) list(c *conn, answer *frame) {
 	all := make([]Process, 0, len(s.entries))
 	for _, e := range s.entries {
 		if e.p.Run == 0 {
@@ -465,7 +365,8 @@ func (s *server) list(c *conn, seq uint64) {
 		all = append(all, e.p)
 		e.told = true
 	}
-	c.send(&frame{Seq: seq, Version: version, Ability: ability, List: all})
+	answer.List = all
+	c.send(answer)
 }
 
 // emit tells every client of a change. The caller holds mu, so that events come in order.

@@ -189,6 +189,7 @@ func TestAnExitWithoutAnAgentIsKeptWithItsCode(t *testing.T) {
 	b := w.shell("b", "exec sleep 1000")
 	w.Client.Close()
 	before := keeperPID(w.opts.RunDir)
+	until(t, "the shell has its child", func() bool { return len(groupOrChildren(w, "a", a.PID)) == 2 })
 	// The child's end lets the shell go on to its exit.
 	for _, pid := range groupOrChildren(w, "a", a.PID) {
 		if pid != a.PID {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -27,12 +28,21 @@ func encode(f *frame) []byte {
 	return append(out, body...)
 }
 
-// needs is the ability that a keeper must have to do what is asked.
-func (f *frame) needs() int {
-	if f.Start != nil && (f.Start.Confine != nil || len(f.Start.Files) > 0) {
-		return abilityConfine
+// missing is the first feature that a keeper must have to do what is asked, and has not.
+func (f *frame) missing(k *conn) string {
+	if k == nil {
+		return ""
 	}
-	return 0
+	needs := func(feature string, needed bool) bool { return needed && !slices.Contains(k.features, feature) }
+	switch {
+	case needs(featureReplace, f.Op == opReplace):
+		return featureReplace
+	case needs(featureSandbox, f.Start != nil && f.Start.Confine != nil):
+		return featureSandbox
+	case needs(featureCredentials, f.Start != nil && len(f.Start.Files) > 0):
+		return featureCredentials
+	}
+	return ""
 }
 
 // readFrame reads into buf where it is large enough, and returns the buffer for the next call.
@@ -75,8 +85,12 @@ type conn struct {
 	mu      sync.Mutex
 	pending []byte
 	sending bool
+	broken  bool // the peer takes nothing any more
 	hello   bool // events are for those that said hello; held by the server's lock
-	ability int  // of the keeper, as its hello told
+	moved   bool // it was told that the keeper takes up a new program; held by the server's lock
+
+	features []string // of the keeper, as its hello told
+	keeper   Info
 }
 
 func newConn(c *net.UnixConn) (*conn, error) {
@@ -93,6 +107,9 @@ func (c *conn) send(f *frame) {
 	b := encode(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken {
+		return
+	}
 	if !c.sending {
 		n := 0
 		err := c.raw.Write(func(fd uintptr) bool {
@@ -126,7 +143,9 @@ func (c *conn) drain() {
 		}
 		c.mu.Unlock()
 		if _, err := c.net.Write(b); err != nil {
-			c.net.Close()
+			c.mu.Lock()
+			c.broken = true // what the peer said before it went is still to be read
+			c.mu.Unlock()
 			return
 		}
 	}

@@ -7,4 +7,12 @@ import (
 	"github.com/svcctl/svcctl/keeper"
 )
 
-func main() { os.Exit(keeper.Main(os.Args[1:])) }
+// release is set by the linker for a release build.
+var release string
+
+func main() {
+	if release != "" {
+		keeper.Build = release
+	}
+	os.Exit(keeper.Main(os.Args[1:]))
+}

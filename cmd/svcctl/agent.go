@@ -73,6 +73,7 @@ func runAgent(ctx context.Context, o agentOptions) error {
 		return err
 	}
 	defer keep.Close()
+	renewKeeper(ctx, keep, log)
 	feed := api.NewFeed(api.FeedSize, time.Now())
 	recorder := metrics.NewRecorder()
 	a, err := agent.New(agent.Options{

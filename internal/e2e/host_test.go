@@ -233,9 +233,14 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 			t.Errorf("the keeper was replaced by %s", after)
 		}
 	}
+	// One of before that feature stays with its program, and says so.
+	knows := m.run("svcctl-keeper -h 2>&1 | grep -c -e -replace || :") != "0\n"
 	m.run("dpkg -i /root/newer.deb")
 	m.until("svcctl version | grep -q 0.0.2")
 	same("an upgrade")
+	if knows {
+		m.keeperRuns("0.0.2")
+	}
 	agent := m.run("systemctl show -P MainPID svcctl-agent")
 	m.run("systemctl restart svcctl-agent")
 	same("a restart of the agent")
@@ -248,6 +253,10 @@ func TestThePackageLivesWithItsHost(t *testing.T) {
 
 	m.healsUnitsOfTheHost()
 	m.losesItsKeeper()
+	before, keeper = m.pids(), m.run("systemctl show -P MainPID svcctl-keeper")
+	m.run("dpkg -i /root/newer.deb")
+	m.keeperRuns("0.0.2")
+	same("an installation over itself")
 
 	m.powersOffInOrder()
 	m.boot()

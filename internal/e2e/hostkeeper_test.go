@@ -22,3 +22,11 @@ func (m *machine) losesItsKeeper() {
 		}
 	}
 }
+
+// keeperRuns holds the keeper's program against the file that the package brought: it was
+// taken up by the process that runs.
+func (m *machine) keeperRuns(version string) {
+	m.Helper()
+	m.run(`test "$(stat -L -c %d:%i /proc/$(systemctl show -P MainPID svcctl-keeper)/exe)" = "$(stat -c %d:%i /usr/bin/svcctl-keeper)" || { journalctl -u svcctl-keeper --no-pager; exit 1; }`)
+	m.run("journalctl -u svcctl-keeper --no-pager | grep -q 'build " + version + " goes on'")
+}

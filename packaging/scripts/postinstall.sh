@@ -16,6 +16,11 @@ if [ -z "$old" ]; then
 		systemctl start svcctl-keeper.service svcctl-agent.service svcctl-services.service || :
 	fi
 else
-	# The agent begins anew and adopts what runs; the keeper, whose children the services are, stays: no service notices.
+	# The keeper, whose children the services are, takes up its new program and stays the same process; one that can't goes on
+	# with its old one. It is never restarted: that would end the services.
+	if systemctl -q is-active svcctl-keeper.service; then
+		systemctl reload svcctl-keeper.service || echo "svcctl: the keeper goes on with its old program until the next boot (journalctl -u svcctl-keeper says why)" >&2
+	fi
+	# The agent begins anew and adopts what runs: no service notices.
 	systemctl try-restart svcctl-agent.service || :
 fi
