@@ -44,6 +44,7 @@ service "shop" {
     check "http" "ready" {
       url   = "http://${ip.vip.host}:8080/health"
       every = "200ms"
+      fall  = 100 # while the engine is away, Docker's proxy of the port is too
     }
     ready = "check"
   }
