@@ -97,6 +97,8 @@ type CheckStatus struct {
 	Since time.Time         `json:"since,omitzero"`
 	Error string            `json:"error,omitempty"`
 
+	Detail string `json:"detail,omitempty"` // what it said when it passed last
+
 	Values []CheckValue `json:"values,omitempty"` // what it measured last
 }
 
@@ -174,7 +176,7 @@ func renderResource(v *engine.ResourceView, beside *Beside) ResourceStatus {
 		r.Notices = beside.Notices(v.Address)
 	}
 	for _, c := range v.Checks {
-		s := CheckStatus{Name: c.Name, Kind: c.Kind, State: c.State, Since: c.Since, Error: c.Error}
+		s := CheckStatus{Name: c.Name, Kind: c.Kind, State: c.State, Since: c.Since, Error: c.Error, Detail: c.Detail}
 		for _, p := range beside.Measured[v.Address][c.Name] {
 			if c.State == engine.CheckUnknown { // it does not run: what it measured is not so any more
 				break

@@ -40,7 +40,7 @@ func (e *Engine) restChecks(r *resource) {
 	for _, c := range r.checks {
 		c.due, c.streak, c.rosen, c.call = time.Time{}, 0, false, nil
 		if c.state != CheckUnknown {
-			c.state, c.since = CheckUnknown, e.now
+			c.state, c.since, c.detail = CheckUnknown, e.now, ""
 		}
 	}
 }
@@ -80,6 +80,10 @@ func (e *Engine) checked(s *service, r *resource, c *check, ev Done) {
 		}
 	} else if c.state == CheckUp && c.err != "" {
 		c.err = "" // one failure that was not enough for a fall is over
+		s.view = nil
+	}
+	if said := ev.Status.Detail; passed && c.detail != said {
+		c.detail = said // worth knowing though it passes, as a plugin's warning is
 		s.view = nil
 	}
 	if errors.Is(ev.Err, ErrNoVerdict) {

@@ -251,7 +251,7 @@ func (e *Engine) viewOf(s *service) *ServiceView {
 			Optional: p.Optional, Standby: p.Standby, Disabled: p.Disabled, Tags: p.Tags, After: p.After,
 		}
 		for _, c := range r.checks {
-			rv.Checks = append(rv.Checks, CheckView{Name: c.spec.Name, Kind: c.spec.Kind, State: c.state, Since: c.since, Error: c.err})
+			rv.Checks = append(rv.Checks, CheckView{Name: c.spec.Name, Kind: c.spec.Kind, State: c.state, Since: c.since, Error: c.err, Detail: c.detail})
 		}
 		if slices.Index(levels, rv.Level) > slices.Index(levels, v.Level) {
 			v.Level = rv.Level

@@ -128,6 +128,7 @@ type check struct {
 	streak int       // results in a row against the verdict
 	rosen  bool
 	err    string
+	detail string // what the last pass said
 	call   *call
 }
 

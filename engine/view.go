@@ -67,11 +67,12 @@ type ResourceView struct {
 
 // CheckView is one check of a resource.
 type CheckView struct {
-	Name  string
-	Kind  string
-	State CheckState
-	Since time.Time
-	Error string // the last failed result's reason
+	Name   string
+	Kind   string
+	State  CheckState
+	Since  time.Time
+	Error  string // the last failed result's reason
+	Detail string // what the last pass said
 }
 
 // CheckState is a check's verdict.

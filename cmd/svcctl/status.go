@@ -202,8 +202,11 @@ func (o *statusOptions) printResource(r *api.ResourceStatus, width int, last boo
 	}
 	for _, c := range r.Checks {
 		text := fmt.Sprintf("  %s   check %s (%s) %s", under, c.Name, c.Kind, o.paint(stateColour(string(c.State)), string(c.State)))
-		if c.Error != "" {
+		switch {
+		case c.Error != "":
 			text += ": " + c.Error
+		case c.Detail != "" && c.State == engine.CheckUp:
+			text += ": " + c.Detail
 		}
 		if len(c.Values) > 0 {
 			text += "  " + valueWords(c.Values)

@@ -11,7 +11,7 @@ func TestWhatAPluginMeasuresIsInMetricsAndStatusAsLongAsItRuns(t *testing.T) {
 	const plugin = `
     check "exec" "load" {
       plugin  = "nagios"
-      command = ["/bin/sh", "-c", "echo \"LOAD OK | load1=0.50;1;2 time=250ms queries=17c 'disk /'=40%\""]
+      command = ["/bin/sh", "-c", "echo \"LOAD WARNING - busy | load1=0.50;1;2 time=250ms queries=17c 'disk /'=40%\"; exit 1"]
       every   = "100ms"
     }
 `
@@ -55,6 +55,9 @@ func TestWhatAPluginMeasuresIsInMetricsAndStatusAsLongAsItRuns(t *testing.T) {
 	}
 	if out := n.wants(0, "status", "a"); !strings.Contains(out, "load1=0.5 time=0.25s") {
 		t.Errorf("the status: %s", out)
+	}
+	if out := n.wants(0, "status", "a"); !strings.Contains(out, "check load (exec) up: ") || !strings.Contains(out, "LOAD WARNING - busy") {
+		t.Errorf("a warning that passes is not shown:\n%s", out)
 	}
 	before := n.pids()
 	n.write("a.hcl", service(""))
