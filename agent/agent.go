@@ -119,7 +119,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	err := newLoop(a).run(ctx)
 	close(a.done)
 	stop()
-	helpers.Wait()
+	ended := make(chan struct{})
+	go func() { helpers.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(leaveWithin): // what hangs there ends with the program
+		a.log.Warn("the state directory hangs: what was not written yet is lost", "directory", a.o.Config.State.Dir)
+	}
 	if a.lock != nil {
 		_ = a.lock.Close()
 	}
