@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -328,8 +329,11 @@ func TestAProcessIsBornWithItsSignalsAfterANewProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range []string{"SigBlk", "SigIgn"} {
-		if !strings.Contains(string(b), field+":\t0000000000000000\n") {
-			t.Errorf("%s is not empty: %s", field, b)
+		_, rest, _ := strings.Cut(string(b), field+":\t")
+		set, err := strconv.ParseUint(strings.TrimSpace(rest[:min(16, len(rest))]), 16, 64)
+		// 32 and 33 are the C library's own: whoever is below a make inherits them ignored.
+		if set &^= 3 << 31; err != nil || set != 0 {
+			t.Errorf("%s is not empty: %x %v", field, set, err)
 		}
 	}
 	if n := strings.Count(string(b), "Umask:\t0777"); n != 1 {
