@@ -27,9 +27,12 @@ func holdsMark(s string) bool { return strings.Contains(s, markBegin) || strings
 
 // holdsSecret says whether there is a secret anywhere in a value.
 func holdsSecret(v cty.Value) bool {
+	if !v.IsKnown() || v.IsNull() {
+		return false // nothing to look into: what differs from node to node, for one
+	}
 	t := v.Type()
 	if t == cty.String {
-		return v.IsKnown() && !v.IsNull() && holdsMark(v.AsString())
+		return holdsMark(v.AsString())
 	}
 	if t.IsPrimitiveType() || t.IsCollectionType() && t.ElementType() != cty.String && t.ElementType().IsPrimitiveType() || !v.CanIterateElements() {
 		return false
