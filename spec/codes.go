@@ -1,5 +1,7 @@
 package spec
 
+import "strings"
+
 // Severity says whether a finding keeps a set from being used.
 type Severity string
 
@@ -18,8 +20,15 @@ type Code struct {
 	Why      string // one sentence: why this is refused, or worth a warning
 }
 
+// Silent says whether a comment may silence findings of the code: what only may be
+// wrong, and what would go wrong on a node, but not what keeps a set from being read.
+func (c *Code) Silent() bool {
+	return c.Severity != Error || strings.HasPrefix(c.Code, "SV05")
+}
+
 // The codes: 00 the set and its files, 01 structure, 02 names and references, 03 values,
-// 04 notes.
+// 04 what a kind leaves open, 05 what the whole set would do on its nodes, 06 what is
+// written for nothing.
 const (
 	codeNoSet        = "SV0001"
 	codeNoService    = "SV0002"
@@ -88,6 +97,28 @@ const (
 	codeSecretPlace  = "SV0316"
 	codeNote         = "SV0401"
 	codePlainSecret  = "SV0402"
+	codeSameAddress  = "SV0501"
+	codeSamePort     = "SV0502"
+	codeSameMount    = "SV0503"
+	codeSameDevice   = "SV0504"
+	codeSameName     = "SV0505"
+	codeSameFile     = "SV0506"
+	codeMountUnder   = "SV0507"
+	codeNotAfter     = "SV0508"
+	codeNoMount      = "SV0509"
+	codeNoSuchNode   = "SV0510"
+	codeNoCommonNode = "SV0511"
+	codeNeverMet     = "SV0512"
+	codeAfterOff     = "SV0513"
+	codeNoPause      = "SV0514"
+	codeNeverUsedUp  = "SV0515"
+	codeSwallowed    = "SV0516"
+	codeUnusedVar    = "SV0601"
+	codeUnusedLocal  = "SV0602"
+	codeDeprecated   = "SV0603"
+	codeIgnoreReason = "SV0604"
+	codeIgnoreCode   = "SV0605"
+	codeIgnoreUnused = "SV0606"
 )
 
 var codes = []Code{
@@ -162,6 +193,30 @@ var codes = []Code{
 
 	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
 	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
+
+	{codeSameAddress, Error, "address %s is %s's too", "Two that add one address answer for each other, and the first that stops takes it from both."},
+	{codeSamePort, Error, "port %s is %s's too", "The second that listens on a port can't start."},
+	{codeSameMount, Error, "mount point %s is %s's too", "The second mount hides the first, and its files with it."},
+	{codeSameDevice, Error, "device %s is %s's too", "Two that write to one file system destroy it."},
+	{codeSameName, Error, "%s is %s's too", "A name is given once on a node: the second would take what is the first's for its own."},
+	{codeSameFile, Error, "file %s is %s's too", "Two that write to one image destroy what is in it."},
+	{codeMountUnder, Warning, "%s lies under %s", "What is mounted under another service's mount hides or keeps busy what the other one moves."},
+	{codeNotAfter, Warning, "%s lies in %s, and %s is not after it", "What starts before its files are mounted finds an empty folder, or writes below the mount."},
+	{codeNoMount, Warning, "no mount provides %s", "A path beside a declared mount is more often a slip than a folder of the root file system."},
+	{codeNoSuchNode, Error, "there is no node %q", "A candidate that is not there can't take the service over."},
+	{codeNoCommonNode, Error, "%s", "What no node can satisfy is never started."},
+	{codeNeverMet, Warning, "%s", "A service that waits for one that nobody starts is down, and looks declared."},
+	{codeAfterOff, Warning, "%s is disabled", "What is disabled is never started, so nothing can be put behind it."},
+	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "An answer that comes late meets the next question, so that a slow service looks like a dead one."},
+	{codeNeverUsedUp, Warning, "%d attempts within %s can't be used up", "The waits between restarts are longer than the window, so that on_failure never acts."},
+	{codeSwallowed, Error, "a comment goes on into %q", "An argument behind a comment on one line has no effect: a lost line break looks like that."},
+
+	{codeUnusedVar, Warning, "nothing reads var.%s", "What nothing reads is more often a misspelt reader than a spare value."},
+	{codeUnusedLocal, Warning, "nothing reads local.%s", "What nothing reads is more often a misspelt reader than a spare value."},
+	{codeDeprecated, Warning, "%q is deprecated", "It works in this version, and will not in a later one."},
+	{codeIgnoreReason, Warning, "svcctl:ignore gives no reason", "Who reads it next year can't tell whether it still holds."},
+	{codeIgnoreCode, Warning, "svcctl:ignore can't silence %s", "A code that is unknown, or keeps the set from being read, can't be silenced."},
+	{codeIgnoreUnused, Warning, "svcctl:ignore silences nothing", "What was silenced is mended; the comment would hide the next mistake."},
 }
 
 var codeByName = func() map[string]*Code {

@@ -18,6 +18,7 @@ type Finding struct {
 	Range    hcl.Range // of the exact token; zero where the file or set itself is meant
 	Summary  string    // terse, a statement
 	Detail   string    // what to write instead
+	Nodes    []string  // the candidates that it concerns, sorted; nil: it has nothing to do with the node
 
 	source []byte // of the file, for the snippet
 }

@@ -27,6 +27,11 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+
+	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
+	// each that is a candidate of its service, and Node is left empty. The Spec that Load
+	// returns is then that of no node in particular: it is for looking at, not for running.
+	Nodes []Node
 }
 
 // Loader reads a set of files again and again. It keeps the evaluated services and

@@ -54,8 +54,11 @@ type Field struct {
 	Export   bool // readable by siblings as kind.name.field
 	Live     bool // changed by Update, without a stop
 	Positive bool // zero is what it is when left out, and can't be written
-	Type     cty.Type
-	Index    []int // for reflect.Value.FieldByIndex
+
+	Deprecated string // what to write instead, a sentence; "" where it is not deprecated
+
+	Type  cty.Type
+	Index []int // for reflect.Value.FieldByIndex
 }
 
 // Block is a block inside a kind's block, decoded into a slice or pointer field.
@@ -118,6 +121,7 @@ type Kinds interface {
 //	oneof:"a b c"       the allowed words
 //	secret:"true"  export:"true"  reload:"live"
 //	positive:"true"     0 can't be written: left out it means something else
+//	deprecated:"Write x instead."
 //
 // The fields of an embedded struct are read as if they stood in its place.
 // A field is a string, bool, int, int64, float64, Bytes, time.Duration, a slice of
@@ -165,9 +169,9 @@ func (s *Schema) read(t reflect.Type, outer []int) {
 			Secret:   f.Tag.Get("secret") == "true",
 			Export:   f.Tag.Get("export") == "true",
 			Live:     live,
-			Positive: f.Tag.Get("positive") == "true",
-			Type:     typeOf(name, f),
-			Index:    index,
+			Positive: f.Tag.Get("positive") == "true", Deprecated: f.Tag.Get("deprecated"),
+			Type:  typeOf(name, f),
+			Index: index,
 		})
 	}
 }
