@@ -57,12 +57,14 @@ func sortFindings(f Findings) Findings {
 			cmp.Compare(a.Code, b.Code),
 			cmp.Compare(a.Summary, b.Summary),
 			cmp.Compare(a.Detail, b.Detail),
+			slices.Compare(a.Nodes, b.Nodes),
 		)
 	})
-	// An expression is evaluated once an instance; its mistake is one.
-	return slices.CompactFunc(f, func(a, b Finding) bool {
-		return a.File == b.File && a.Range == b.Range && a.Code == b.Code && a.Summary == b.Summary
-	})
+	var all distinct // an expression is evaluated once an instance and node; its mistake is one
+	for _, x := range f {
+		all.add(x)
+	}
+	return all.list
 }
 
 // place is how another place is named inside a text.
