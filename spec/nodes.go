@@ -166,7 +166,7 @@ func (x *evaluation) checkCandidates(b *hclsyntax.Block, s *Service) {
 		names[i] = n.Name
 	}
 	for i, n := range s.Nodes {
-		if _, there := slices.BinarySearch(names, n); there {
+		if _, there := slices.BinarySearch(names, n); there || !validName(n, true) || slices.Index(s.Nodes, n) < i {
 			continue
 		}
 		detail := didYouMean(n, names)
