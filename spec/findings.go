@@ -31,6 +31,19 @@ func (f Findings) HasErrors() bool {
 	return slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error })
 }
 
+// Count says how many findings are of a severity.
+func (f Findings) Count(s Severity) (n int) {
+	for _, x := range f {
+		if x.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Sorted are findings of several sets in the order of those of one.
+func (f Findings) Sorted() Findings { return sortFindings(slices.Clone(f)) }
+
 // WithoutNotes are the findings that are mistakes, or may be.
 func (f Findings) WithoutNotes() Findings {
 	return slices.DeleteFunc(slices.Clone(f), func(f Finding) bool { return f.Severity == Note })
@@ -45,6 +58,24 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
 		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
+	}
+}
+
+// shownNodes is how many nodes a text names.
+const shownNodes = 5
+
+// statement is the summary, with the nodes that it is true of.
+func (f Finding) statement() string {
+	n := len(f.Nodes)
+	switch {
+	case n == 0:
+		return f.Summary
+	case n == 1:
+		return f.Summary + ", on " + f.Nodes[0]
+	case n > shownNodes:
+		return fmt.Sprintf("%s, on %s and %d more", f.Summary, strings.Join(f.Nodes[:shownNodes-1], ", "), n-shownNodes+1)
+	default:
+		return f.Summary + ", on " + strings.Join(f.Nodes[:n-1], ", ") + " and " + f.Nodes[n-1]
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxNodes bounds the nodes that expressions are evaluated for.
-const maxNodes = 1000
+const (
+	maxNodes  = 1000 // that expressions are evaluated for
+	maxListed = 20   // in a text that says what there is
+)
 
 // forNodes are a loader's options with its nodes in order. Where all are of one
 // cluster, its name does not differ from node to node.
@@ -169,8 +171,14 @@ func (x *evaluation) checkCandidates(b *hclsyntax.Block, s *Service) {
 		if _, there := slices.BinarySearch(names, n); there || !validName(n, true) || slices.Index(s.Nodes, n) < i {
 			continue
 		}
-		detail := didYouMean(n, names)
-		if len(names) > 20 && Nearest(n, names) == "" {
+		var detail string
+		near := Nearest(n, names)
+		switch {
+		case len(names) <= maxListed && near != "":
+			detail = fmt.Sprintf("Did you mean %q? There is: %s.", near, strings.Join(names, ", "))
+		case len(names) <= maxListed || near != "":
+			detail = didYouMean(n, names)
+		default:
 			detail = fmt.Sprintf("None of the %d nodes has a name like it.", len(names))
 		}
 		x.report(codeNoSuchNode, at(attr.Expr, &mistake{element: i}), detail, n)
@@ -220,7 +228,7 @@ func absent(d *hcl.Diagnostic) (summary, detail string, is bool) {
 
 func absentForNode(key string, have []string) string {
 	there := ""
-	if len(have) > 0 && len(have) <= 20 {
+	if len(have) > 0 && len(have) <= maxListed {
 		there = ", and there is: " + strings.Join(have, ", ")
 	}
 	return fmt.Sprintf("The key is %q there%s. Add %q = …, or take lookup(…) with a default.", key, there, key)

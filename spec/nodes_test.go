@@ -51,10 +51,10 @@ func TestAnExpressionIsEvaluatedForEachCandidateAndItsMistakeIsOne(t *testing.T)
 
 func TestWhatIsNotThereForANodeIsSaidWithWhatThereIs(t *testing.T) {
 	for value, want := range map[string]string{
-		`{ n1 = "/dev/a", n2 = "/dev/b" }[node.name]`: `no element for the node. The key is "n3" there, and there is: n1, n2. Add "n3" = …, or take lookup(…) with a default.`,
+		`{ n1 = "/dev/a", n2 = "/dev/b" }[node.name]`: `no element for the node, on n3. The key is "n3" there, and there is: n1, n2. Add "n3" = …, or take lookup(…) with a default.`,
 		`{ abc = "/dev/a" }["abd"]`:                   `no element "abd". Did you mean "abc"?`,
-		`"/dev/${node.labels.rack}"`:                  `the node has no label "rack". Add it to the labels in agent.hcl, or read lookup(node.labels, "rack", "…").`,
-		`"/dev/${node.labels["sites"]}"`:              `the node has no label "sites". Did you mean "node.labels.site"?`,
+		`"/dev/${node.labels.rack}"`:                  `the node has no label "rack", on n3. Add it to the labels in agent.hcl, or read lookup(node.labels, "rack", "…").`,
+		`"/dev/${node.labels["sites"]}"`:              `the node has no label "sites", on n3. Did you mean "node.labels.site"?`,
 	} {
 		_, findings := loadOn(t, threeNodes[:1], "service \"s\" {\n  mount \"m\" {\n    device = "+value+"\n    path = \"/srv\"\n  }\n}\n")
 		if len(findings) != 1 || findings[0].message() != want {
@@ -120,9 +120,9 @@ func TestACandidateThatIsNotThereIsPointedAt(t *testing.T) {
 		want        []string
 	}{
 		{"all are there", `["n1", "n3"]`, threeNodes, nil},
-		{"one is not", `["n1", "n4"]`, threeNodes, []string{`3:19 there is no node "n4". Did you mean "n1"?`}},
+		{"one is not", `["n1", "n4"]`, threeNodes, []string{`3:19 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
 		{"nothing like it", `["n1", "database-east"]`, threeNodes, []string{`3:19 there is no node "database-east". There is: n1, n2, n3.`}},
-		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:12 node "n4" is named twice. Remove one of them.`, `3:13 there is no node "n4". Did you mean "n1"?`}},
+		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:12 node "n4" is named twice. Remove one of them.`, `3:13 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
 		{"from a value", `local.all`, threeNodes, []string{`3:12 there is no node "m9". There is: n1, n2, n3.`}},
 		{"nobody knows the nodes", `["n1", "n4"]`, nil, nil},
 		{"no names", `["n 4"]`, threeNodes, []string{`3:12 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
