@@ -30,12 +30,13 @@ type serviceDraft struct {
 	byKind      map[string]map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
+	torn        *torn // nil: all of its text can be read
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
 
 func (s *serviceDraft) misnamed(kind, name string) bool {
-	return s.brokenNames[kind] || s.brokenNames[kind+"."+name]
+	return s.brokenNames[kind] || s.brokenNames[kind+"."+name] || s.torn.mayHold(name) || name == "" && s.torn.mayHold(kind)
 }
 
 func (s *serviceDraft) resourceHint(kind, name string) string {
@@ -260,6 +261,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	a := args.value.Addr().Interface().(*serviceArguments)
 	svc := x.newService(b, a)
 	at := b.DefRange()
+	var gaps *torn
+	if x.file.torn != nil && x.file.torn.bodies[b.Body] {
+		gaps, got = x.file.torn, failed
+	}
 	if !validName(svc.Namespace, false) {
 		place := b.TypeRange
 		if attr := b.Body.Attributes["namespace"]; attr != nil {
@@ -269,19 +274,22 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		args.failed["namespace"] = true
 	}
 	switch {
+	case gaps != nil: // its name is among those that may be anything
 	case named && !args.failed["namespace"]:
 		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
 	default: // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
-	x.mentions(b, svc, a, args.failed["namespace"])
-	x.serviceWarnings(b, svc)
-	draft := &serviceDraft{name: svc.Name, fullName: svc.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
+	x.mentions(b, svc, a, args.failed["namespace"] || gaps.mayHold("namespace"))
+	if gaps == nil {
+		x.serviceWarnings(b, svc)
+	}
+	draft := &serviceDraft{name: svc.Name, fullName: svc.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
 	// A node that is no candidate never runs the service, and expressions such as
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
-	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
+	draft.ctx = x.serviceContext(draft, svc.Nodes == nil && !gaps.mayHold("nodes") || slices.Contains(svc.Nodes, x.run.options.Node.Name))
 	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
 	svc.Range = at
 	if got == failed || draft.broken {
