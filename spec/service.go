@@ -73,6 +73,7 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
 		x.topLevel(b)
 	}
+	x.reportSwallowed(body)
 }
 
 func allExpressions(body *hclsyntax.Body, out []hclsyntax.Expression) []hclsyntax.Expression {
