@@ -54,10 +54,11 @@ type file struct {
 	id           identity
 	racy         bool
 	hash         [sha256.Size]byte
-	agent        bool // an agent's own configuration: not part of the set
-	parsed       bool // once its content was looked at
-	broken       bool // not HCL: what it defines is not known
-	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	agent        bool  // an agent's own configuration: not part of the set
+	parsed       bool  // once its content was looked at
+	broken       bool  // not HCL: what it defines is not known, or not all of it
+	torn         *torn // what is known of a broken file; nil: nothing
+	incomplete   bool  // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
 	reads        []read
 	includes     []include
@@ -95,7 +96,9 @@ type run struct {
 	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	unread       bool // some file could not even be read
 	badIn        map[string]bool
+	tornIn       map[string][]*torn
 	findings     []Finding
 }
 
@@ -135,7 +138,7 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
+		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{},
 		fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
@@ -173,7 +176,10 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		}
 	}
 	for _, p := range r.paths {
-		if f := files[p]; f.broken {
+		switch f := files[p]; {
+		case f.torn != nil:
+			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
+		case f.broken:
 			r.badIn[f.folder] = true
 		}
 	}
@@ -204,7 +210,7 @@ func (r *run) current(e entry) (f *file, fresh bool) {
 	now := time.Now()
 	src, ok := r.read(e)
 	if !ok {
-		r.anyBad, r.badIn[path.Dir(e.path)] = true, true
+		r.anyBad, r.unread, r.badIn[path.Dir(e.path)] = true, true, true
 		return nil, false
 	}
 	hash := sha256.Sum256(src)
@@ -253,7 +259,7 @@ func (r *run) refresh(f *file) {
 		r.bodies[f] = body
 	}
 	defer r.forget(f)
-	if f.agent || f.broken {
+	if f.agent || f.broken && f.torn == nil {
 		return
 	}
 	body := r.bodies[f]
@@ -283,7 +289,8 @@ func (r *run) forget(f *file) {
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark &&
+			x.Code != codeSyntax && x.Code != codeTooDeep && x.Code != codeSwallowed
 	})
 }
 
