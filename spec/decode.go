@@ -313,7 +313,7 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 				at = d.at
 			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
-			result = failed
+			result, p.failed[problem.Field] = failed, true
 		}
 	}
 	return result

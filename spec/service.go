@@ -30,6 +30,8 @@ type serviceDraft struct {
 	byKind      map[string]map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
+	occupants   []*occupant
+	holders     []holder
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
@@ -283,6 +285,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	// node is unknown there.
 	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
 	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
+	x.keep(svc, draft, at)
+	if !named || args.unplaced() { // it can't be compared with others
+		x.file.forgetHolding(at)
+	}
 	svc.Range = at
 	if got == failed || draft.broken {
 		x.file.incomplete = true
