@@ -73,7 +73,11 @@ func (p *part) claims() (found []Claim, lost bool) {
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; p.missing(f.Name) {
 			missing = true
-			lasting(f.Index, alternatives(p.value.FieldByIndex(f.Index), f))
+			values := alternatives(p.value.FieldByIndex(f.Index), f)
+			if values[0].Kind() == reflect.Slice { // of the options the one that lets others share
+				values = append(values, reflect.ValueOf([]string{"ro"}))
+			}
+			lasting(f.Index, values)
 		}
 	}
 	for i := range p.schema.Blocks {
