@@ -59,7 +59,9 @@ func (p *part) claims() (found []Claim, lost bool) {
 		return nil, false
 	}
 	all := c.Claims()
-	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool { return c.Value == "" || p.missing(topOf(c.Field)) })
+	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool {
+		return c.Value == "" || p.missing(topOf(c.Field)) || slices.Contains(p.refused, topOf(c.Field))
+	})
 	lasting := func(index []int, values []reflect.Value) {
 		for _, value := range values {
 			other := reflect.New(p.schema.Type)
@@ -166,14 +168,10 @@ func (x *evaluation) hold(s *serviceDraft, d *resourceDraft, e element, config, 
 		return
 	}
 	if d.readsNode {
-		h.node = x.nodeName()
+		h.node = x.node.Name
 	}
 	s.holders = append(s.holders, h)
 }
-
-// nodeName is the node that expressions are evaluated for; "" where they are for none in
-// particular.
-func (x *evaluation) nodeName() string { return x.run.options.Node.Name }
 
 // keep notes what a service claims, to compare it with the others. A service that is
 // evaluated for several nodes is kept once, with what differs there.
