@@ -59,9 +59,7 @@ func (p *part) claims() (found []Claim, lost bool) {
 		return nil, false
 	}
 	all := c.Claims()
-	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool {
-		return c.Value == "" || p.missing(topOf(c.Field)) || slices.Contains(p.refused, topOf(c.Field))
-	})
+	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
 	lasting := func(index []int, values []reflect.Value) {
 		for _, value := range values {
 			other := reflect.New(p.schema.Type)
@@ -90,6 +88,9 @@ func (p *part) claims() (found []Claim, lost bool) {
 	}
 	return found, missing && len(found) < len(all)
 }
+
+// doubtful says whether an argument is mistaken, or not known yet.
+func (p *part) doubtful(name string) bool { return p.missing(name) || slices.Contains(p.refused, name) }
 
 // topOf is the argument or block that a field of a claim begins with.
 func topOf(field string) string {
@@ -195,7 +196,7 @@ func (x *evaluation) keep(s *Service, d *serviceDraft, at hcl.Range) {
 
 // unplaced says whether a service's own arguments leave open where it may be, or beside whom.
 func (p *part) unplaced() bool {
-	return slices.ContainsFunc([]string{"namespace", "nodes", "topology", "orchestrate", "requires", "with", "apart"}, p.missing)
+	return slices.ContainsFunc([]string{"namespace", "nodes", "topology", "orchestrate", "requires", "with", "apart"}, p.doubtful)
 }
 
 func (f *file) forgetHolding(at hcl.Range) {
