@@ -82,9 +82,14 @@ func (r *run) checkClaims(declared map[string]hcl.Range, requires *dag.Graph[str
 		f := r.files[p]
 		for i := range f.holdings {
 			for _, s := range f.holdings[i].strays {
-				if !all.provides(s.path) {
-					found = append(found, newFinding(codeNoMount, s.at, s.detail(), s.path))
+				if all.provides(s.path) {
+					continue
 				}
+				f := newFinding(codeNoMount, s.at, s.detail(), s.path)
+				if s.node != "" {
+					f.Nodes = []string{s.node}
+				}
+				found = append(found, f)
 			}
 		}
 	}
