@@ -58,8 +58,7 @@ func (p *part) claims() (found []Claim, lost bool) {
 	if !is {
 		return nil, false
 	}
-	all := c.Claims()
-	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
+	found = slices.DeleteFunc(c.Claims(), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
 	lasting := func(index []int, values []reflect.Value) {
 		for _, value := range values {
 			other := reflect.New(p.schema.Type)
