@@ -67,6 +67,7 @@ type file struct {
 	mentions     []mention
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
+	holdings     []holding
 	findings     []Finding
 }
 
@@ -272,6 +273,7 @@ func (r *run) refresh(f *file) {
 		}
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
+	f.holdings = nil
 	r.evaluate(f, body)
 }
 
