@@ -207,7 +207,7 @@ var codes = []Code{
 	{codeNoCommonNode, Error, "%s", "What no node can satisfy is never started."},
 	{codeNeverMet, Warning, "%s", "A service that waits for one that nobody starts is down, and looks declared."},
 	{codeAfterOff, Warning, "%s is disabled", "What is disabled is never started, so nothing can be put behind it."},
-	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "An answer that comes late meets the next question, so that a slow service looks like a dead one."},
+	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "What gives no answer in time is asked again without a pause, so that the slow gets no rest."},
 	{codeNeverUsedUp, Warning, "%d attempts within %s can't be used up", "The waits between restarts are longer than the window, so that on_failure never acts."},
 	{codeSwallowed, Error, "a comment goes on into %q", "An argument behind a comment on one line has no effect: a lost line break looks like that."},
 
