@@ -60,16 +60,20 @@ func (x *evaluation) deprecated(f *Field, a *hclsyntax.Attribute) {
 	}
 }
 
-// notStarted notes which instances are certain never to be up, and to hold up what is
-// after them: an optional one that does not come is not waited for.
-func (d *resourceDraft) notStarted(key string, own *part, a *resourceArguments) {
-	if !a.Disabled || a.Optional || own.missing("optional") || own.missing("disabled") {
+// notStarted notes that an instance is never up, where that is certain, and whether it
+// holds up what is after it: an optional one that does not come is not waited for.
+func (d *resourceDraft) notStarted(key string, own *part) {
+	says := func(name string) bool {
+		f := own.schema.Field(name)
+		return f != nil && own.value.FieldByIndex(f.Index).Bool()
+	}
+	if !says("disabled") || own.missing("disabled") {
 		return
 	}
 	if d.off == nil {
 		d.off = map[string]bool{}
 	}
-	d.off[key] = true
+	d.off[key] = !says("optional") && !own.missing("optional")
 }
 
 // afterOff says what an instance waits for in vain.

@@ -27,7 +27,7 @@ type resourceDraft struct {
 	keys        []string // in the order of evaluation
 	unknownKeys bool
 	exports     map[string]map[string]cty.Value // by key
-	off         map[string]bool                 // by key: disabled, and waited for
+	off         map[string]bool                 // by key, of what is never up: whether it is waited for
 	broken      bool                            // said why; what reads it is not looked at
 }
 
@@ -349,12 +349,12 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		ok = x.schedule(res.Task, own, d.block.Body) && ok
 	case *resourceArguments:
 		res = newResource(s, d, e.key, a)
-		d.notStarted(e.key, own, a)
 		var good bool
 		res.Checks, good = x.checks(d, may, ctx)
 		ok = ok && good
 	}
 	res.After = after
+	d.notStarted(e.key, own)
 	x.afterOff(s, d, own, after)
 	if got == failed || !ok {
 		return false

@@ -268,10 +268,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
 		args.failed["namespace"] = true
 	}
-	switch {
-	case named && !args.failed["namespace"]:
-		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
-	default: // it is there, under a name that is not known
+	declared := named && !args.failed["namespace"]
+	if declared {
+		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0], standingOf(svc, args)})
+	} else { // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
@@ -284,6 +284,9 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
 	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
 	svc.Range = at
+	if declared {
+		x.file.declared[len(x.file.declared)-1].idle = draft.idle()
+	}
 	if got == failed || draft.broken {
 		x.file.incomplete = true
 		return
