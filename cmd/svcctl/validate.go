@@ -86,7 +86,8 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}, Notes: notes})
+	_, part := fsys.(oneFile)
+	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}, Notes: notes, Part: part})
 	s, found := loader.Load(fsys)
 	for i := range found {
 		if found[i].File != "" {
