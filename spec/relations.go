@@ -149,7 +149,7 @@ func (x *relations) join(m mention) {
 	if x.told[pair(m)] {
 		return
 	}
-	if !meet(from.nodes, to.nodes) {
+	if !mayMeet(from.nodes, to.nodes) {
 		x.told[pair(m)] = true
 		x.report(newFinding(codeNoCommonNode, m.at, fmt.Sprintf(
 			"%s may run on %s, %s (%s) on %s: give them a node in common, or remove it from with.",
@@ -161,7 +161,7 @@ func (x *relations) join(m mention) {
 	if !from.one || !to.one || a == b {
 		return
 	}
-	if !meet(a.nodes, b.nodes) {
+	if !mayMeet(a.nodes, b.nodes) {
 		x.told[pair(m)] = true
 		var lines []string
 		for _, name := range slices.Concat(a.because, b.because) {
@@ -230,8 +230,8 @@ func (x *relations) way(from, to string) string {
 	return strings.Join(lines, "; ") + "."
 }
 
-// meet says whether two lists of candidates may have a node in common; nil is every node.
-func meet(a, b []string) bool { return a == nil || b == nil || len(common(a, b)) > 0 }
+// mayMeet says whether two lists of candidates may have a node in common; nil is every node.
+func mayMeet(a, b []string) bool { return a == nil || b == nil || len(common(a, b)) > 0 }
 
 // common are the nodes of both lists, in the order of the first.
 func common(a, b []string) []string {

@@ -55,6 +55,7 @@ func (r *run) checkSet() {
 	}
 	r.checkRequireCycles(&graph, edges)
 	r.checkRelations()
+	r.checkClaims(declared, &graph)
 }
 
 func (r *run) hasErrors() bool {
