@@ -28,6 +28,7 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+	Part      bool         // files beside these may read what they define
 
 	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
 	// each that is a candidate of its service, and Node is left empty. The Spec that Load
@@ -81,6 +82,7 @@ type include struct {
 type declaration struct {
 	fullName string
 	at       hcl.Range
+	standing
 }
 
 // run is one load.
@@ -97,7 +99,7 @@ type run struct {
 	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
-	unread       bool // some file could not even be read
+	unreadable   bool // some file could not even be read
 	badIn        map[string]bool
 	tornIn       map[string][]*torn
 	findings     []Finding
@@ -193,6 +195,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		r.anyBad = r.anyBad || files[p].broken
 	}
 	r.checkSet()
+	r.checkUnused()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings
@@ -211,7 +214,7 @@ func (r *run) current(e entry) (f *file, fresh bool) {
 	now := time.Now()
 	src, ok := r.read(e)
 	if !ok {
-		r.anyBad, r.unread, r.badIn[path.Dir(e.path)] = true, true, true
+		r.anyBad, r.unreadable, r.badIn[path.Dir(e.path)] = true, true, true
 		return nil, false
 	}
 	hash := sha256.Sum256(src)

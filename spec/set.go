@@ -54,6 +54,7 @@ func (r *run) checkSet() {
 		}
 	}
 	r.checkRequireCycles(&graph, edges)
+	r.checkRelations()
 	r.checkClaims(declared, &graph)
 }
 
@@ -74,7 +75,7 @@ func (r *run) mayDeclare(name string) bool {
 	if !r.anyBad {
 		return false
 	}
-	if r.unread {
+	if r.unreadable {
 		return true
 	}
 	return slices.ContainsFunc(r.paths, func(p string) bool {
