@@ -19,29 +19,31 @@ type part struct {
 	failed  map[string]bool // arguments and blocks that hold less than was written
 }
 
-// fixedDefaults are the arguments of a schema when nothing is written.
-type fixedDefaults struct {
-	value reflect.Value
+func (r *run) newPart(s *Schema) *part {
+	v := reflect.New(s.Type).Elem()
+	v.Set(r.defaultsOf(s)) // slices and maps are shared: a Config is never changed
+	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
 }
 
-func (r *run) newPart(s *Schema) *part {
-	d := r.defaults[s]
-	if d == nil {
-		d = &fixedDefaults{value: reflect.New(s.Type).Elem()}
-		for i := range s.Fields {
-			f := &s.Fields[i]
-			if f.Default == "" {
-				continue
-			}
-			if err := setDefault(d.value.FieldByIndex(f.Index), f); err != "" {
-				panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
-			}
-		}
-		r.defaults[s] = d
+// defaultsOf is a struct as it is when nothing is written.
+func (l *Loader) defaultsOf(s *Schema) reflect.Value {
+	l.shared.Lock()
+	defer l.shared.Unlock()
+	if v, known := l.defaults[s]; known {
+		return v
 	}
 	v := reflect.New(s.Type).Elem()
-	v.Set(d.value) // slices and maps are shared: a Config is never changed
-	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Default == "" {
+			continue
+		}
+		if err := setDefault(v.FieldByIndex(f.Index), f); err != "" {
+			panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
+		}
+	}
+	l.defaults[s] = v
+	return v
 }
 
 // setDefault writes a field's default, which its tag holds as HCL without quotes.

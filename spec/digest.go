@@ -118,13 +118,7 @@ func (e *encoding) sum() Digest {
 }
 
 func (r *run) newEncoding(fixed bool) *encoding {
-	return &encoding{fixed: fixed, defaults: func(s *Schema) reflect.Value {
-		if d := r.defaults[s]; d != nil {
-			return d.value
-		}
-		r.newPart(s)
-		return r.defaults[s].value
-	}}
+	return &encoding{fixed: fixed, defaults: r.defaultsOf}
 }
 
 // digestResource gives a resource and its checks their digests.

@@ -170,6 +170,8 @@ func said(d *hcl.Diagnostic) (summary, detail string) {
 
 // include reads a file for file("…"), once a load.
 func (r *run) include(p string) *included {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	if have := r.included[p]; have != nil {
 		return have
 	}

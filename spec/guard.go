@@ -196,6 +196,8 @@ type secretUse struct{ name, fingerprint string }
 
 // fingerprint asks for a secret's, once a load.
 func (r *run) fingerprint(name string) string {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	f, asked := r.fingerprints[name]
 	if !asked && r.options.Secrets != nil {
 		f = r.options.Secrets.Fingerprint(name)

@@ -1,0 +1,104 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// manyMistakes is a set of each file of testdata/errors, in folders so that their names
+// meet, beside files without mistakes that read what others define.
+func manyMistakes(t *testing.T) fstest.MapFS {
+	t.Helper()
+	files, err := filepath.Glob("testdata/errors/*.hcl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	m := set("common.hcl", "locals {\n  shared = \"nobody\"\n  text = file(\"text\")\n}\n", "text", "hello")
+	for i, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(m, fmt.Sprintf("f%d/%s", i%3, filepath.Base(name)), string(src))
+	}
+	for i := range 60 {
+		write(m, fmt.Sprintf("good%02d.hcl", i), strings.Replace(
+			strings.Replace(orders, `service "orders"`, fmt.Sprintf("service %q", fmt.Sprintf("good%02d", i)), 1),
+			`{ LOG = "info" }`, `{ LOG = "${local.shared}${file("text")}${secret("pin")}" }`, 1))
+	}
+	return m
+}
+
+// loadedOn loads a set with so many processors.
+func loadedOn(t *testing.T, processors int, m fstest.MapFS, l *Loader) (*Spec, Findings) {
+	t.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+	return l.Load(m)
+}
+
+func TestAnyNumberOfProcessorsFindsTheSame(t *testing.T) {
+	m := manyMistakes(t)
+	_, want := loadedOn(t, 1, m, NewLoader(testOptions))
+	if len(want) < 60 {
+		t.Fatalf("only %d findings", len(want))
+	}
+	for range 5 {
+		l := NewLoader(testOptions)
+		for _, kind := range []string{"a first", "a second"} {
+			if _, got := loadedOn(t, 8, m, l); !reflect.DeepEqual(got, want) {
+				t.Fatalf("%s load on eight processors finds\n%son one\n%s", kind, printed(got), printed(want))
+			}
+		}
+	}
+}
+
+func TestAnyNumberOfProcessorsReadsTheSameSet(t *testing.T) {
+	m := manyMistakes(t)
+	for name := range m {
+		if strings.HasPrefix(name, "f") {
+			delete(m, name)
+		}
+		if strings.HasPrefix(name, "good") { // a variable of one name in each would be one too many
+			write(m, name, strings.Replace(strings.Replace(string(m[name].Data), "variable \"vip\"", "variable \""+name[:6]+"\"", 1), "var.vip", "var."+name[:6], 1))
+		}
+	}
+	want, findings := loadedOn(t, 1, m, NewLoader(testOptions))
+	if want == nil {
+		t.Fatal(printed(findings))
+	}
+	got, _ := loadedOn(t, 8, m, NewLoader(testOptions))
+	if got.Digest != want.Digest || !reflect.DeepEqual(got.Names, want.Names) {
+		t.Fatalf("set %s %v, on one processor %s %v", got.Digest, got.Names, want.Digest, want.Names)
+	}
+	for _, n := range want.Names {
+		if got.Services[n].Digest != want.Services[n].Digest || got.Services[n].Range != want.Services[n].Range {
+			t.Errorf("service %s is %s, on one processor %s", n, got.Services[n].Digest, want.Services[n].Digest)
+		}
+	}
+}
+
+// The trees of only so many files that define something are kept until their turn.
+func TestManyFilesThatDefineSomethingAreReadTwiceAndRight(t *testing.T) {
+	m := set("root.hcl", "service \"s\" {}\n")
+	for i := range keptTrees + 20 {
+		write(m, fmt.Sprintf("d%03d.hcl", i), fmt.Sprintf(
+			"locals {\n  v%03d = \"%d\"\n}\nservice \"s%03d\" {\n  description = local.v%03d\n  rto = 5\n}\n", i, i, i, (i+1)%(keptTrees+20)))
+	}
+	_, findings := NewLoader(testOptions).Load(m)
+	if len(findings) != keptTrees+20 {
+		t.Fatalf("%d findings\n%s", len(findings), printed(findings))
+	}
+	for name := range m {
+		write(m, name, strings.Replace(string(m[name].Data), "  rto = 5\n", "", 1))
+	}
+	s := mustLoad(t, NewLoader(testOptions), m)
+	if got := s.Services["s119"].Description; got != "0" {
+		t.Errorf("description %q, want that of the first file", got)
+	}
+}
