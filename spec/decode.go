@@ -21,17 +21,28 @@ type part struct {
 
 func (r *run) newPart(s *Schema) *part {
 	v := reflect.New(s.Type).Elem()
-	v.Set(r.defaultsOf(s)) // slices and maps are shared: a Config is never changed
+	v.Set(r.factsOf(s).defaults) // slices and maps are shared: a Config is never changed
 	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
 }
 
-// defaultsOf is a struct as it is when nothing is written.
-func (l *Loader) defaultsOf(s *Schema) reflect.Value {
+// facts are what follows from a schema.
+type facts struct {
+	defaults reflect.Value // the struct as it is when nothing is written
+	exports  []string
+}
+
+func (l *Loader) factsOf(s *Schema) *facts {
 	l.shared.Lock()
 	defer l.shared.Unlock()
-	if v, known := l.defaults[s]; known {
-		return v
+	known := l.facts[s]
+	if known == nil {
+		known = &facts{defaultsOf(s), exportsOf(s)}
+		l.facts[s] = known
 	}
+	return known
+}
+
+func defaultsOf(s *Schema) reflect.Value {
 	v := reflect.New(s.Type).Elem()
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -42,7 +53,6 @@ func (l *Loader) defaultsOf(s *Schema) reflect.Value {
 			panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
 		}
 	}
-	l.defaults[s] = v
 	return v
 }
 
@@ -80,8 +90,8 @@ type decoding struct {
 // where the reason lies.
 func (x *evaluation) decode(d *decoding) outcome {
 	result := evaluated
-	places := map[string]hcl.Range{} // of what is written, right or wrong
-	explained := map[string]bool{}   // missing arguments that a misspelt one explains
+	places := make(map[string]hcl.Range, len(d.body.Attributes)) // of what is written, right or wrong
+	explained := map[string]bool{}                               // missing arguments that a misspelt one explains
 	for _, a := range sortedAttributes(d.body) {
 		places[a.Name] = a.Expr.Range()
 		if slices.Contains(d.args, a.Name) {

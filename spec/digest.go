@@ -16,15 +16,25 @@ import (
 type encoding struct {
 	buf      []byte
 	defaults func(*Schema) reflect.Value
-	fixed    bool // without what can change in place
+	fixed    []byte // the same without what can change in place
+	live     int    // more than 0: what is written now can, or fixed is not wanted
 }
 
 func (e *encoding) text(s string) {
 	e.buf = binary.AppendUvarint(e.buf, uint64(len(s)))
 	e.buf = append(e.buf, s...)
+	if e.live == 0 {
+		e.fixed = binary.AppendUvarint(e.fixed, uint64(len(s)))
+		e.fixed = append(e.fixed, s...)
+	}
 }
 
-func (e *encoding) number(n int64) { e.buf = binary.AppendVarint(e.buf, n) }
+func (e *encoding) number(n int64) {
+	e.buf = binary.AppendVarint(e.buf, n)
+	if e.live == 0 {
+		e.fixed = binary.AppendVarint(e.fixed, n)
+	}
+}
 
 func (e *encoding) config(s *Schema, v reflect.Value) {
 	e.text(s.Name)
@@ -32,17 +42,23 @@ func (e *encoding) config(s *Schema, v reflect.Value) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.FieldByIndex(f.Index)
-		if e.fixed && f.Live || equalValues(fv, def.FieldByIndex(f.Index)) {
+		if equalValues(fv, def.FieldByIndex(f.Index)) {
 			continue
+		}
+		if f.Live {
+			e.live++
 		}
 		e.text(f.Name)
 		e.value(fv)
+		if f.Live {
+			e.live--
+		}
 	}
 	for i := range s.Blocks {
 		b := &s.Blocks[i]
 		fv := v.FieldByIndex(b.Index)
-		if e.fixed && b.Live {
-			continue
+		if b.Live {
+			e.live++
 		}
 		if b.Many {
 			e.number(int64(fv.Len()))
@@ -53,10 +69,21 @@ func (e *encoding) config(s *Schema, v reflect.Value) {
 			e.text(b.Name)
 			e.config(b.Schema, fv.Elem())
 		}
+		if b.Live {
+			e.live--
+		}
 	}
 }
 
 func equalValues(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.String:
+		return a.String() == b.String()
+	case reflect.Int, reflect.Int64:
+		return a.Int() == b.Int()
+	case reflect.Bool:
+		return a.Bool() == b.Bool()
+	}
 	if a.Comparable() {
 		return a.Equal(b)
 	}
@@ -112,38 +139,33 @@ func (e *encoding) value(v reflect.Value) {
 	}
 }
 
-func (e *encoding) sum() Digest {
-	h := sha256.Sum256(e.buf)
+func digestOf(encoded []byte) Digest {
+	h := sha256.Sum256(encoded)
 	return Digest(hex.EncodeToString(h[:]))
 }
 
-func (r *run) newEncoding(fixed bool) *encoding {
-	return &encoding{fixed: fixed, defaults: r.defaultsOf}
+func (r *run) newEncoding() *encoding {
+	return &encoding{defaults: func(s *Schema) reflect.Value { return r.factsOf(s).defaults }, buf: make([]byte, 0, 256), live: 1}
 }
 
 // digestResource gives a resource and its checks their digests.
 func (r *run) digestResource(res *Resource, config reflect.Value) {
-	for _, fixed := range []bool{false, true} {
-		e := r.newEncoding(fixed)
-		e.config(res.Schema, config)
-		if fixed {
-			res.Fixed = e.sum()
-		} else {
-			res.Digest = e.sum()
-		}
-	}
+	e := r.newEncoding()
+	e.live, e.fixed = 0, make([]byte, 0, 256)
+	e.config(res.Schema, config)
+	res.Digest, res.Fixed = digestOf(e.buf), digestOf(e.fixed)
 }
 
 func (r *run) digestCheck(c *Check, config reflect.Value) {
-	e := r.newEncoding(false)
+	e := r.newEncoding()
 	e.config(c.Schema, config)
-	c.Digest = e.sum()
+	c.Digest = digestOf(e.buf)
 }
 
 // digestService gives a service its digest: of all that is declared, but not of the
 // places where.
 func (r *run) digestService(s *Service) {
-	e := r.newEncoding(false)
+	e := r.newEncoding()
 	for _, t := range []string{s.FullName, s.Description, string(s.Topology), string(s.Orchestrate), string(s.OnFailure), s.Placement.By} {
 		e.text(t)
 	}
@@ -180,5 +202,5 @@ func (r *run) digestService(s *Service) {
 			e.value(reflect.ValueOf(v))
 		}
 	}
-	s.Digest = e.sum()
+	s.Digest = digestOf(e.buf)
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -38,14 +37,14 @@ type Options struct {
 // little more, so that loading after one file changed costs that file, not the set.
 // Not safe for concurrent use.
 type Loader struct {
-	options  Options
-	files    map[string]*file
-	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
-	base     *hcl.EvalContext
-	defaults map[*Schema]reflect.Value
-	zones    map[string]*time.Location // by name; nil where there is none
-	last     *Spec                     // the last set without errors
-	shared   sync.Mutex                // around what the evaluation of several files uses: defaults, zones, and maps of a run
+	options Options
+	files   map[string]*file
+	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
+	base    *hcl.EvalContext
+	facts   map[*Schema]*facts
+	zones   map[string]*time.Location // by name; nil where there is none
+	last    *Spec                     // the last set without errors
+	shared  sync.Mutex                // around what the evaluation of several files uses: facts, zones, and maps of a run
 }
 
 // file is what is kept of one file between loads: no source, no syntax tree.
@@ -108,7 +107,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]reflect.Value{}, zones: map[string]*time.Location{},
+		options: o, files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }

@@ -36,7 +36,7 @@ func (d *resourceDraft) local() string { return d.kind + "." + d.name }
 func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
 	var out []string
 	for _, b := range body.Blocks {
-		if _, own := (&decoding{parts: []*part{{schema: serviceSchema}}}).block(b.Type); own == nil {
+		if !slices.ContainsFunc(serviceSchema.Blocks, func(own Block) bool { return own.Name == b.Type }) {
 			out = append(out, b.Type)
 		}
 	}
@@ -365,7 +365,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 	}
 	x.run.digestResource(res, config.value)
 	d.instances[e.key] = res
-	d.exports[e.key] = exportedValues(d.schema, config)
+	d.exports[e.key] = exportedValues(d.schema, x.run.factsOf(d.schema).exports, config)
 	return true
 }
 
