@@ -8,16 +8,17 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sync"
 )
 
 // encoding is a canonical form of evaluated values, for digests. Arguments that have
 // their default are left out, so that a program that learns a new argument does not
 // change the digest of what runs.
 type encoding struct {
-	buf      []byte
-	defaults func(*Schema) reflect.Value
-	fixed    []byte // the same without what can change in place
-	live     int    // more than 0: what is written now can, or fixed is not wanted
+	loader *Loader
+	buf    []byte
+	fixed  []byte // the same without what can change in place
+	live   int    // more than 0: what is written now can, or fixed is not wanted
 }
 
 func (e *encoding) text(s string) {
@@ -38,7 +39,7 @@ func (e *encoding) number(n int64) {
 
 func (e *encoding) config(s *Schema, v reflect.Value) {
 	e.text(s.Name)
-	def := e.defaults(s)
+	def := e.loader.factsOf(s).defaults
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.FieldByIndex(f.Index)
@@ -144,22 +145,34 @@ func digestOf(encoded []byte) Digest {
 	return Digest(hex.EncodeToString(h[:]))
 }
 
+// encodings are those that are not in use, for their memory.
+var encodings = sync.Pool{New: func() any { return &encoding{} }}
+
 func (r *run) newEncoding() *encoding {
-	return &encoding{defaults: func(s *Schema) reflect.Value { return r.factsOf(s).defaults }, buf: make([]byte, 0, 256), live: 1}
+	e := encodings.Get().(*encoding)
+	e.buf, e.fixed, e.live, e.loader = e.buf[:0], e.fixed[:0], 1, r.Loader
+	return e
+}
+
+func (e *encoding) free() {
+	e.loader = nil
+	encodings.Put(e)
 }
 
 // digestResource gives a resource and its checks their digests.
 func (r *run) digestResource(res *Resource, config reflect.Value) {
 	e := r.newEncoding()
-	e.live, e.fixed = 0, make([]byte, 0, 256)
+	e.live = 0
 	e.config(res.Schema, config)
 	res.Digest, res.Fixed = digestOf(e.buf), digestOf(e.fixed)
+	e.free()
 }
 
 func (r *run) digestCheck(c *Check, config reflect.Value) {
 	e := r.newEncoding()
 	e.config(c.Schema, config)
 	c.Digest = digestOf(e.buf)
+	e.free()
 }
 
 // digestService gives a service its digest: of all that is declared, but not of the
@@ -203,4 +216,5 @@ func (r *run) digestService(s *Service) {
 		}
 	}
 	s.Digest = digestOf(e.buf)
+	e.free()
 }

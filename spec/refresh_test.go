@@ -102,3 +102,65 @@ func TestManyFilesThatDefineSomethingAreReadTwiceAndRight(t *testing.T) {
 		t.Errorf("description %q, want that of the first file", got)
 	}
 }
+
+// linked is a set of n files whose services require each other and read what one file
+// defines, with mounts and addresses of their own.
+func linked(n int) fstest.MapFS {
+	m := set("common.hcl", "locals {\n  base = \"/srv\"\n}\n")
+	for i := range n {
+		requires := ""
+		if i%10 > 0 {
+			requires = fmt.Sprintf("  requires = [\"s%05d\"]\n", i-1)
+		}
+		write(m, fmt.Sprintf("s%05d.hcl", i), fmt.Sprintf(`service "s%05d" {
+%s  mount "data" {
+    device = "/dev/vg0/s%05d"
+    path   = "${local.base}/s%05d"
+  }
+  ip "vip" {
+    address   = "10.0.%d.%d/24"
+    interface = "eth0"
+  }
+  app "main" {
+    command = ["/usr/bin/server", "--data", mount.data.path, "--listen", hostport(ip.vip.host, 8080)]
+  }
+}
+`, i, requires, i, i, i/250, i%250+1))
+	}
+	return m
+}
+
+func TestTwiceAsManyFilesTakeTwiceAsMuch(t *testing.T) {
+	took := func(m fstest.MapFS) (objects, bytes float64) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		mustLoad(t, NewLoader(testOptions), m)
+		runtime.ReadMemStats(&after)
+		return float64(after.Mallocs - before.Mallocs), float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	some, many := linked(400), linked(1600)
+	took(some) // what is made once in a process
+	fewObjects, fewBytes := took(some)
+	objects, bytes := took(many)
+	if objects > 4.4*fewObjects || bytes > 4.4*fewBytes {
+		t.Errorf("four times the files make %.2f times the objects and %.2f times the garbage", objects/fewObjects, bytes/fewBytes)
+	}
+}
+
+// Nothing of a file but what its services are is kept between loads.
+func TestALoaderKeepsNeitherSourcesNorTrees(t *testing.T) {
+	l := NewLoader(testOptions)
+	for _, m := range []fstest.MapFS{linked(20), manyMistakes(t)} {
+		l.Load(m)
+		for name, f := range l.files {
+			if f.source != nil || f.body != nil {
+				t.Errorf("%s: its source or tree is kept", name)
+			}
+			for _, d := range f.definitions {
+				if d.expr != nil {
+					t.Errorf("%s: the expression of %s is kept", name, d.name)
+				}
+			}
+		}
+	}
+}

@@ -139,11 +139,14 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 
 // edges lists the resources that a resource refers to, whether in after or in a value.
 func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
-	out := map[string]hcl.Range{}
+	var out map[string]hcl.Range
 	for _, e := range allExpressions(d.block.Body, nil) {
 		for _, t := range x.variables(e) {
 			if target := s.find(t.RootName(), second(t)); target != nil && !target.schema.Task {
 				if _, known := out[target.local()]; !known {
+					if out == nil {
+						out = map[string]hcl.Range{}
+					}
 					out[target.local()] = t.SourceRange()
 				}
 			}
@@ -281,6 +284,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 
 // siblingContext makes readable the resources that d refers to.
 func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+	if len(d.edges) == 0 && each == cty.NilVal {
+		return s.ctx
+	}
 	byKind := map[string]map[string]cty.Value{}
 	for local := range d.edges {
 		kind, name, _ := strings.Cut(local, ".")

@@ -82,6 +82,7 @@ func (o *validateOptions) run() error {
 // loadPath reads the set of a directory, or of one file. Its findings name files as
 // the user can open them.
 func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
+	collectLess()
 	fsys, root, err := setOf(p)
 	if err != nil {
 		return nil, nil, err
