@@ -153,6 +153,13 @@ func TestASetIsReadForABoundedNumberOfNodes(t *testing.T) {
 	}
 }
 
+func TestAValueCannotReadTheClusterOrANode(t *testing.T) {
+	_, findings := loadOn(t, threeNodes, "locals {\n  a = cluster.name\n  b = node.name\n}\nservice \"s\" {\n  description = \"${local.a} ${cluster.name}\"\n}\n")
+	if got := foundOn(findings); !slices.Equal(got, []string{"2 SV0218 []", "3 SV0218 []"}) {
+		t.Errorf("%s", printed(findings))
+	}
+}
+
 // What is kept of a file between loads holds for the nodes too.
 func TestALoaderForNodesSaysTheSameAfterAChange(t *testing.T) {
 	l := NewLoader(Options{Kinds: testKinds, Nodes: threeNodes})
