@@ -69,6 +69,7 @@ type file struct {
 	mentions     []mention
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
+	holdings     []holding
 	findings     []Finding
 }
 

@@ -30,6 +30,8 @@ type serviceDraft struct {
 	byKind      map[string]map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
+	occupants   []*occupant
+	holders     []holder
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
@@ -245,6 +247,9 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 			})
 		}
 	}
+	if !named || args.unplaced() { // it can't be compared with others
+		x.file.forgetHolding(at)
+	}
 	if got == failed || broken {
 		x.file.incomplete = true
 		return
@@ -262,6 +267,7 @@ func (x *evaluation) body(b *hclsyntax.Block, s *Service, onNode bool) (broken b
 	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
 	draft.ctx = x.serviceContext(draft, onNode)
 	s.Resources, s.Tasks = x.resources(draft, b.Body)
+	x.keep(s, draft, b.DefRange())
 	return draft.broken
 }
 

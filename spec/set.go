@@ -54,6 +54,7 @@ func (r *run) checkSet() {
 		}
 	}
 	r.checkRequireCycles(&graph, edges)
+	r.checkClaims(declared, &graph)
 }
 
 func (r *run) hasErrors() bool {
