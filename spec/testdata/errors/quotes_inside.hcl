@@ -1,6 +1,7 @@
 service "inside" {
   description = "a ${upper("x)} b"
-  rto = "1s" # ERROR: SV0101 missing argument separator
+  rto = "1s"
+# ^^^ SV0101 missing argument separator
 }
 service "behind" {
   description = "b"

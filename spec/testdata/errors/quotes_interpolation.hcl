@@ -1,4 +1,5 @@
 service "interpolation" {
   description = "a ${
-  nodes = 1 # ERROR: SV0101 extra characters after interpolation expression
+  nodes = 1
+#       ^ SV0101 extra characters after interpolation expression
 }
