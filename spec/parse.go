@@ -36,7 +36,7 @@ func (r *run) parse(f *file) {
 func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.parsed = true
 	body, findings, broken := parseSource(f.path, src)
-	f.findings, f.broken = findings, broken
+	f.findings, f.broken = explainSyntax(findings, src), broken
 	if broken {
 		f.incomplete = true
 		return nil
@@ -166,7 +166,7 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
 			word := string(at.SliceBytes(src))
-			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
+			findings = append(findings, newFinding(codeSetTwice, at, setTwice(d.Detail), word))
 			continue
 		}
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
@@ -178,6 +178,15 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 		}
 	}
 	return body, append(findings, withoutConsequences(wrong, src)...), len(wrong) > 0 || body == nil
+}
+
+// setTwice takes the place of the first argument out of what the parser says.
+func setTwice(detail string) string {
+	_, first, _ := strings.Cut(detail, "was already set at ")
+	if place, _, found := strings.Cut(first, ","); found {
+		return fmt.Sprintf("The first is at %s: remove one of them.", place)
+	}
+	return "Remove one of them."
 }
 
 // rangeAt is the place of one character of n bytes.

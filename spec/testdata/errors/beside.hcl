@@ -11,7 +11,7 @@ service "beside" {
   cpu    = "many"
 #          ^^^^^^ SV0302 "cpu" must be a number
   nodes  = ["n1", "n1"]
-#          ^^^^^^^^^^^^ SV0309 node "n1" is named twice
+#                 ^^^^ SV0309 node "n1" is named twice
 
   mount "device" {
     device = null

@@ -32,7 +32,7 @@ service "each" {
   app "once" {
     for_each = ["a", "b", "c"]
     command  = [each.kye]
-#                   ^^^^ SV0221 each has no "kye"
+#                    ^^^ SV0221 each has no "kye"
   }
 
   app "nobody" {
@@ -45,11 +45,11 @@ service "each" {
   app "reads" {
     command = ["/bin/true"]
     nice    = app.web["c"].port
-#                    ^^^^^ SV0220 app.web has no instance "c"
+#                     ^^^ SV0220 app.web has no instance "c"
     port    = app.web.port
 #             ^^^^^^^^^^^^ SV0220 app.web has for_each: which instance is meant
     after   = [app.web["z"]]
-#                     ^^^^^ SV0220 app.web has no instance "z"
+#                      ^^^ SV0220 app.web has no instance "z"
   }
 
   mount "one" {
@@ -59,7 +59,7 @@ service "each" {
 
   app "index" {
     command = [mount.one["a"].path]
-#                       ^^^^^ SV0210 mount.one has no field "a" to read
+#                        ^^^ SV0210 mount.one has no field "a" to read
   }
 
   app "itself" {

@@ -27,7 +27,7 @@ service "numbers" {
     nice    = "1e9999999"
 #             ^^^^^^^^^^^ SV0305 "nice" must be a whole number within reach
     user    = format("%d", "1e9999999")
-#             ^^^^^^^ SV0301 error in function call
+#             ^^^^^^ SV0301 format() has no result
     env = {
       HASH = format("%s%d", "x12e45678", 1)
       ABS  = abs("1e9999999")

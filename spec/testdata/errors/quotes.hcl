@@ -4,7 +4,7 @@ service "quotes" {
   rpo = "1s"
   app "open" {
     command = ["/bin/true]
-#                         ^ SV0101 invalid multi-line string
+#              ^^^^^^^^^^^ SV0101 text without its end
     env     = { A = "b" }
   }
 

@@ -1,7 +1,7 @@
 service "inside" {
   description = "a ${upper("x)} b"
+#               ^^^^^^^^^^^^^^^^^^ SV0101 text without its end
   rto = "1s"
-# ^^^ SV0101 missing argument separator
 }
 service "behind" {
   description = "b"

@@ -1,5 +1,5 @@
 service "interpolation" {
   description = "a ${
+#               ^^^^^ SV0101 text without its end
   nodes = 1
-#       ^ SV0101 extra characters after interpolation expression
 }

@@ -1,5 +1,5 @@
 service "label {
-#               ^ SV0101 invalid multi-line string
+#       ^^^^^^^^ SV0101 text without its end
   app "a" {
     command = ["/bin/true"]
   }

@@ -40,7 +40,7 @@ service "references" {
 #             ^^^^^^^^^ SV0207 local.usr is not defined
     env     = { A = user, B = ip.vip.hots }
 #                   ^^^^ SV0208 nothing is called "user"
-#                                   ^^^^^ SV0210 ip.vip has no field "hots" to read
+#                                    ^^^^ SV0210 ip.vip has no field "hots" to read
     ready   = nodes.name
 #             ^^^^^ SV0208 nothing is called "nodes"
     nice    = each.key
@@ -48,10 +48,10 @@ service "references" {
     port    = var.user
 #             ^^^^^^^^ SV0207 var.user is not defined
     linger  = mount.data.options
-#                       ^^^^^^^^ SV0210 mount.data has no field "options" to read
+#                        ^^^^^^^ SV0210 mount.data has no field "options" to read
     tags    = [node.nmae, cluster.id, self.port]
-#                  ^^^^^ SV0221 node has no "nmae"
-#                                ^^^ SV0221 cluster has no "id"
+#                   ^^^^ SV0221 node has no "nmae"
+#                                 ^^ SV0221 cluster has no "id"
 #                                     ^^^^ SV0208 nothing is called "self"
   }
 
@@ -62,13 +62,13 @@ service "references" {
     user    = upper()
 #                   ^ SV0301 not enough function arguments
     env     = { A = file("../x") }
-#                   ^^^^^ SV0301 error in function call
+#                   ^^^^ SV0301 file() has no result
     nice    = tonumber("1e99999")
 #                       ^^^^^^^ SV0301 invalid function argument
     tags    = [format("%99999s", "")]
 #                      ^^^^^^^ SV0301 invalid function argument
     ready   = file("missing.txt")
-#             ^^^^^ SV0301 error in function call
+#             ^^^^ SV0301 file() has no result
   }
 
   app "after" {

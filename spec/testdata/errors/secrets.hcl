@@ -67,11 +67,11 @@ locals {
   deeper  = secret(var.pw)
 #           ^^^^^^^ SV0315 a secret can't be computed with
   bad     = secret("../x")
-#           ^^^^^^^ SV0301 error in function call
+#           ^^^^^^ SV0301 secret() has no result
   forged  = "\uE0C0db:\uE0C1"
 #            ^^^^^^^^^^^^^^^ SV0008 a character that svcctl keeps for itself
   decoded = base64decode("7oOA")
-#           ^^^^^^^^^^^^^ SV0301 error in function call
+#           ^^^^^^^^^^^^ SV0301 base64decode() has no result
 }
 
 service "s" {
@@ -99,6 +99,6 @@ service "s" {
     schedule = secret("db")
 #              ^^^^^^^^^^^^ SV0316 a secret can't stand in "schedule"
     env      = { A = ["no text", var.pw] }
-#              ^^^^^^^^^^^^^^^^^^^^^^^^^^^ SV0302 "env" must be a map of texts
+#                    ^^^^^^^^^^^^^^^^^^^ SV0302 "env" must be a map of texts
   }
 }

@@ -19,8 +19,8 @@ service "count" {
 
 service "twice" {
   nodes = ["n1", "n1", "n 2"]
-#         ^^^^^^^^^^^^^^^^^^^ SV0309 "n 2" is no name of a node
-#         ^^^^^^^^^^^^^^^^^^^ SV0309 node "n1" is named twice
+#                ^^^^ SV0309 node "n1" is named twice
+#                      ^^^^^ SV0309 "n 2" is no name of a node
 }
 
 service "node" {

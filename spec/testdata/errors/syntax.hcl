@@ -1,6 +1,6 @@
 service "syntax" {
   app "x" {
     command = ["/bin/true"
+#             ^ SV0101 a list without its end
   }
-# ^ SV0101 missing item separator
 }

@@ -35,7 +35,7 @@ service "values" {
     command = ["/bin/true", null]
 #                           ^^^^ SV0307 "command" holds null
     env     = { A = null }
-#             ^^^^^^^^^^^^ SV0307 "env" holds null
+#                   ^^^^ SV0307 "env" holds null
     linger  = true
 #             ^^^^ SV0302 "linger" must be a duration
     memory_max = -5
