@@ -31,6 +31,7 @@ func (r *run) checkSet() {
 		r.report(newFinding(codeNoService, hcl.Range{}, "Files that end in .hcl were looked for, also in folders. Is this the right folder?"))
 		return
 	}
+	var graph dag.Graph[string]
 	edges := map[[2]string]hcl.Range{}
 	with := map[[2]string]bool{}
 	for _, p := range r.paths {
@@ -40,6 +41,7 @@ func (r *run) checkSet() {
 			switch m.argument {
 			case "requires":
 				if m.from != m.to {
+					graph.Add(m.from, m.to)
 					edges[pair] = m.at
 				}
 			case "with":
@@ -52,6 +54,7 @@ func (r *run) checkSet() {
 		}
 	}
 	r.checkRequireCycles(edges)
+	r.checkClaims(declared, &graph)
 }
 
 func (r *run) hasErrors() bool {
