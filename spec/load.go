@@ -28,6 +28,7 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+	Part      bool         // files beside these may read what they define
 
 	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
 	// each that is a candidate of its service, and Node is left empty. The Spec that Load
@@ -80,6 +81,7 @@ type include struct {
 type declaration struct {
 	fullName string
 	at       hcl.Range
+	standing
 }
 
 // run is one load.
@@ -187,6 +189,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		r.anyBad = r.anyBad || files[p].broken
 	}
 	r.checkSet()
+	r.checkUnused()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings

@@ -225,10 +225,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
 		args.failed["namespace"] = true
 	}
-	switch {
-	case named && !args.failed["namespace"]:
-		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
-	default: // it is there, under a name that is not known
+	declared := named && !args.failed["namespace"]
+	if declared {
+		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0], standingOf(svc, args)})
+	} else { // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
@@ -239,7 +239,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
 	certain := !args.missing("nodes")
-	broken := x.body(b, svc, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	draft := x.body(b, svc, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	if declared {
+		x.file.declared[len(x.file.declared)-1].idle = draft.idle()
+	}
 	if certain {
 		x.checkCandidates(b, svc)
 		if x.differs(b.Body) {
@@ -252,7 +255,7 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	if !named || args.unplaced() { // it can't be compared with others
 		x.file.forgetHolding(at)
 	}
-	if got == failed || broken {
+	if got == failed || draft.broken {
 		x.file.incomplete = true
 		return
 	}
@@ -265,12 +268,12 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 
 // body evaluates what is in a service: on the evaluation's node, or for no node in
 // particular.
-func (x *evaluation) body(b *hclsyntax.Block, s *Service, onNode bool) (broken bool) {
+func (x *evaluation) body(b *hclsyntax.Block, s *Service, onNode bool) *serviceDraft {
 	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
 	draft.ctx = x.serviceContext(draft, onNode)
 	s.Resources, s.Tasks = x.resources(draft, b.Body)
 	x.keep(s, draft, b.DefRange())
-	return draft.broken
+	return draft
 }
 
 func (r *run) before(fullName string) *Service {

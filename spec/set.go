@@ -54,6 +54,7 @@ func (r *run) checkSet() {
 		}
 	}
 	r.checkRequireCycles(edges)
+	r.checkRelations()
 	r.checkClaims(declared, &graph)
 }
 

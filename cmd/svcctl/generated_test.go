@@ -107,7 +107,7 @@ func lintPage() string {
 
 // codeSection tells of one code. Its anchor outlives another wording of the heading.
 func codeSection(b *strings.Builder, d codeDoc) {
-	fmt.Fprintf(b, "\n<a id=\"%s\"></a>\n\n### %s: %s\n\n%s %s\n", strings.ToLower(d.Code), d.Code, strings.ReplaceAll(d.title(), "<", "&lt;"), d.Why, d.Text)
+	fmt.Fprintf(b, "\n<a id=\"%s\"></a>\n\n### %s: %s\n\n%s\n\n%s\n", strings.ToLower(d.Code), d.Code, strings.ReplaceAll(d.title(), "<", "&lt;"), d.Why, d.Text)
 	if d.Wrong != "" {
 		fmt.Fprintf(b, "\nWrong:\n\n```hcl wrong\n%s```\n\n```text\n%s```\n\nRight:\n\n```hcl\n%s```\n", d.Wrong, d.Found, d.Right)
 	}
