@@ -3,6 +3,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -15,9 +16,9 @@ import (
 
 // Node is what expressions may read of the node they are evaluated for.
 type Node struct {
-	Name    string // "": not known, so that node.* have no known value
-	Labels  map[string]string
-	Cluster string
+	Name    string            // "": not known, so that node.* have no known value
+	Labels  map[string]string // nil: not known
+	Cluster string            // "": not known
 }
 
 // Options say for whom a set is read.
@@ -107,7 +108,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
+		options: o.forNodes(), files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }
@@ -136,6 +137,10 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		Loader: l, fsys: fsys, previous: l.table,
 		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
 		fingerprints: map[string]string{},
+	}
+	if len(r.options.Nodes) > maxNodes {
+		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
+		return nil, r.findings
 	}
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {

@@ -25,7 +25,7 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 		return x.checkDefined(t)
 	case "node":
 		if !may.node {
-			x.report(codeNodeInArg, t.SourceRange(), "Resource arguments may read node.*: there it may differ from node to node.", "node.*")
+			x.report(codeNodeInArg, t.SourceRange(), "Arguments of resources, and assertions, may read node.*: there it may differ from node to node.", "node.*")
 			return false
 		}
 		return x.checkAttribute(t, "name", "labels")

@@ -31,7 +31,7 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 		if at := x.where(); at != "" {
 			b.WriteString(paint("1", printable(at)) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, printable(x.Summary))
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, printable(x.statement()))
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
@@ -112,6 +112,7 @@ type findingJSON struct {
 	EndColumn int      `json:"end_column"`
 	Summary   string   `json:"summary"`
 	Detail    string   `json:"detail"`
+	Nodes     []string `json:"nodes"`
 }
 
 // WriteJSON writes the findings as an array.
@@ -120,7 +121,7 @@ func (f Findings) WriteJSON(w io.Writer) {
 	for _, x := range f {
 		out = append(out, findingJSON{
 			x.Code, x.Severity, x.File, x.Range.Start.Line, x.Range.Start.Column,
-			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail,
+			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail, append([]string{}, x.Nodes...),
 		})
 	}
 	e := json.NewEncoder(w)

@@ -22,9 +22,9 @@ func (f Finding) sort() string {
 
 func (f Finding) message() string {
 	if f.Detail == "" {
-		return f.Summary
+		return f.statement()
 	}
-	return f.Summary + ". " + f.Detail
+	return f.statement() + ". " + f.Detail
 }
 
 type junitCase struct {
@@ -56,7 +56,7 @@ func (f Findings) WriteJUnit(w io.Writer) {
 		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.Summary, " "), File: x.File, Line: x.Range.Start.Line}
 		if x.Severity == Error {
 			suite.Failures++
-			c.Failure = &junitFailure{x.Summary, x.Code, x.where() + "\n" + x.Detail}
+			c.Failure = &junitFailure{x.statement(), x.Code, x.where() + "\n" + x.Detail}
 		} else {
 			c.Out = string(x.Severity) + ": " + x.message()
 		}

@@ -107,7 +107,7 @@ func (f Findings) WriteSARIF(w io.Writer, version string) {
 			Rule: x.Code, Index: i, Level: x.Severity, Message: sarifText{x.message()},
 			Fingerprints: map[string]string{"svcctl/v1": x.fingerprint(alike)},
 		}
-		if x.Nodes != nil {
+		if len(x.Nodes) > 0 {
 			r.Properties = &sarifNodes{x.Nodes}
 		}
 		if x.File != "" {
