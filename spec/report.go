@@ -43,8 +43,9 @@ type junitFailure struct {
 }
 
 // WriteJUnit writes the findings as the result of tests: an error is a test that failed,
-// anything else one that passed and has something to say.
-func (f Findings) WriteJUnit(w io.Writer) {
+// and so is a warning where strict; anything else is one that passed and has something
+// to say.
+func (f Findings) WriteJUnit(w io.Writer, strict bool) {
 	suite := struct {
 		XMLName  xml.Name    `xml:"testsuite"`
 		Name     string      `xml:"name,attr"`
@@ -54,7 +55,7 @@ func (f Findings) WriteJUnit(w io.Writer) {
 	}{Name: "svcctl validate"}
 	for _, x := range f {
 		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.Summary, " "), File: x.File, Line: x.Range.Start.Line}
-		if x.Severity == Error {
+		if x.Severity == Error || strict && x.Severity == Warning {
 			suite.Failures++
 			c.Failure = &junitFailure{x.statement(), x.Code, x.where() + "\n" + x.Detail}
 		} else {

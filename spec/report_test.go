@@ -84,9 +84,10 @@ func jsonOf(t *testing.T, v any) string {
 func TestJUnitCountsErrorsAsFailures(t *testing.T) {
 	for _, c := range []struct {
 		findings        Findings
+		strict          bool
 		tests, failures int
-	}{{reported(t), 4, 2}, {nil, 1, 0}} {
-		s := junitOf(t, c.findings)
+	}{{reported(t), false, 4, 2}, {reported(t), true, 4, 3}, {nil, false, 1, 0}, {nil, true, 1, 0}} {
+		s := junitOf(t, c.findings, c.strict)
 		if s.Totals.Tests != c.tests || s.Totals.Failed != c.failures || s.Totals.Passed != c.tests-c.failures {
 			t.Errorf("%+v, want %d tests of which %d failed", s.Totals, c.tests, c.failures)
 		}
@@ -94,10 +95,10 @@ func TestJUnitCountsErrorsAsFailures(t *testing.T) {
 }
 
 // junitOf reads what is written as the programs do that show it.
-func junitOf(t *testing.T, f Findings) junit.Suite {
+func junitOf(t *testing.T, f Findings, strict bool) junit.Suite {
 	t.Helper()
 	var b strings.Builder
-	f.WriteJUnit(&b)
+	f.WriteJUnit(&b, strict)
 	suites, err := junit.Ingest([]byte(b.String()))
 	if err != nil || len(suites) != 1 {
 		t.Fatalf("%v, %d suites in\n%s", err, len(suites), b.String())
@@ -107,7 +108,7 @@ func junitOf(t *testing.T, f Findings) junit.Suite {
 
 func TestJUnitTellsEachFindingWhateverIsInIt(t *testing.T) {
 	f := manySorts(t)
-	s := junitOf(t, f)
+	s := junitOf(t, f, false)
 	if len(s.Tests) != len(f) {
 		t.Fatalf("%d tests of %d findings", len(s.Tests), len(f))
 	}
