@@ -85,6 +85,7 @@ func (o *validateOptions) run() error {
 	}
 	all, files := spec.Findings{}, 0
 	for _, t := range targets {
+		options.Part = !t.isDir
 		loader := spec.NewLoader(options)
 		_, found := t.load(loader)
 		all = append(all, found...)
