@@ -170,9 +170,6 @@ func (f Finding) fingerprint(alike map[string]int) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// byteOrderMark may stand before the first character of a file, and is none.
-var byteOrderMark = []byte("\uFEFF")
-
 // columns are those of the range's ends in characters. HCL counts what a reader takes
 // for one, which may be several.
 func (f Finding) columns() (start, end int) {
@@ -184,5 +181,5 @@ func (f Finding) column(at hcl.Pos) int {
 		return at.Column
 	}
 	before := f.source[bytes.LastIndexByte(f.source[:at.Byte], '\n')+1 : at.Byte]
-	return utf8.RuneCount(bytes.TrimPrefix(before, byteOrderMark)) + 1
+	return utf8.RuneCount(bytes.TrimPrefix(before, []byte(byteOrderMark))) + 1
 }
