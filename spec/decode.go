@@ -17,6 +17,7 @@ type part struct {
 	value   reflect.Value // of the struct, addressable
 	unknown map[string]bool
 	failed  map[string]bool // arguments and blocks that hold less than was written
+	refused []string        // arguments that the struct finds mistaken
 }
 
 // fixedDefaults are the arguments of a schema when nothing is written.
@@ -91,6 +92,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 			result = failed
 			continue
 		}
+		x.deprecated(f, a)
 		if x.decodeArgument(d, p, f, a) == failed {
 			result, p.failed[f.Name] = failed, true
 		}
@@ -133,6 +135,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 		}
 	}
 	result = max(result, x.validate(d, places))
+	x.doubts(d, places)
 	if result != failed && x.run.options.Notes {
 		x.notes(d, places)
 	}
@@ -314,6 +317,7 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
 			result = failed
+			p.refused = append(p.refused, problem.Field)
 		}
 	}
 	return result

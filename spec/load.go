@@ -28,6 +28,7 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+	Part      bool         // files beside these may read what they define
 
 	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
 	// each that is a candidate of its service, and Node is left empty. The Spec that Load
@@ -54,10 +55,11 @@ type file struct {
 	id           identity
 	racy         bool
 	hash         [sha256.Size]byte
-	agent        bool // an agent's own configuration: not part of the set
-	parsed       bool // once its content was looked at
-	broken       bool // not HCL: what it defines is not known
-	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	agent        bool  // an agent's own configuration: not part of the set
+	parsed       bool  // once its content was looked at
+	broken       bool  // not HCL: what it defines is not known, or not all of it
+	torn         *torn // what is known of a broken file; nil: nothing
+	incomplete   bool  // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
 	reads        []read
 	includes     []include
@@ -66,6 +68,7 @@ type file struct {
 	mentions     []mention
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
+	holdings     []holding
 	findings     []Finding
 }
 
@@ -79,6 +82,7 @@ type include struct {
 type declaration struct {
 	fullName string
 	at       hcl.Range
+	standing
 }
 
 // run is one load.
@@ -95,7 +99,9 @@ type run struct {
 	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	unreadable   bool // some file could not even be read
 	badIn        map[string]bool
+	tornIn       map[string][]*torn
 	findings     []Finding
 }
 
@@ -135,7 +141,7 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
+		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{},
 		fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
@@ -173,7 +179,10 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		}
 	}
 	for _, p := range r.paths {
-		if f := files[p]; f.broken {
+		switch f := files[p]; {
+		case f.torn != nil:
+			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
+		case f.broken:
 			r.badIn[f.folder] = true
 		}
 	}
@@ -186,6 +195,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		r.anyBad = r.anyBad || files[p].broken
 	}
 	r.checkSet()
+	r.checkUnused()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings
@@ -204,7 +214,7 @@ func (r *run) current(e entry) (f *file, fresh bool) {
 	now := time.Now()
 	src, ok := r.read(e)
 	if !ok {
-		r.anyBad, r.badIn[path.Dir(e.path)] = true, true
+		r.anyBad, r.unreadable, r.badIn[path.Dir(e.path)] = true, true, true
 		return nil, false
 	}
 	hash := sha256.Sum256(src)
@@ -253,7 +263,7 @@ func (r *run) refresh(f *file) {
 		r.bodies[f] = body
 	}
 	defer r.forget(f)
-	if f.agent || f.broken {
+	if f.agent || f.broken && f.torn == nil {
 		return
 	}
 	body := r.bodies[f]
@@ -266,6 +276,7 @@ func (r *run) refresh(f *file) {
 		}
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
+	f.holdings = nil
 	r.evaluate(f, body)
 }
 
@@ -283,7 +294,8 @@ func (r *run) forget(f *file) {
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark &&
+			x.Code != codeSyntax && x.Code != codeTooDeep && x.Code != codeSwallowed
 	})
 }
 
