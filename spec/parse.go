@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,13 +24,6 @@ const (
 // mayDefine says whether a file can hold variables or locals, without parsing it.
 func mayDefine(src []byte) bool {
 	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
-}
-
-// parse reads the syntax tree of a file that is new or changed.
-func (r *run) parse(f *file) {
-	if body := f.parse(r.sources[f]); body != nil {
-		r.bodies[f] = body
-	}
 }
 
 // parse looks at the content of a file. It touches nothing but f.
@@ -69,85 +61,25 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	return body
 }
 
-// parseAhead is how many files of a large set are parsed before their turn, while
-// those before them are evaluated. It bounds the trees in memory.
-const parseAhead = 16
-
-// parsing hands out the trees of files in a fixed order, parsed by two goroutines
-// that end with the last file, or with stop.
-type parsing struct {
-	trees map[*file]chan *hclsyntax.Body
-	next  chan *file
-	ahead chan struct{}
-	quit  chan struct{}
-	done  sync.WaitGroup
-}
-
-// startParsing parses files in the order in which they will be asked for.
-func (r *run) startParsing(files []*file) *parsing {
-	p := &parsing{
-		trees: make(map[*file]chan *hclsyntax.Body, len(files)),
-		next:  make(chan *file), ahead: make(chan struct{}, parseAhead), quit: make(chan struct{}),
-	}
-	sources := make(map[*file][]byte, len(files)) // apart from r.sources, which the evaluation changes
-	for _, f := range files {
-		p.trees[f], sources[f] = make(chan *hclsyntax.Body, 1), r.sources[f]
-	}
-	p.done.Go(func() {
-		defer close(p.next)
-		for _, f := range files {
-			select {
-			case p.ahead <- struct{}{}:
-			case <-p.quit:
-				return
-			}
-			select {
-			case p.next <- f:
-			case <-p.quit:
-				return
-			}
-		}
-	})
-	for range min(2, len(files)) {
-		p.done.Go(func() {
-			for f := range p.next {
-				p.trees[f] <- f.parse(sources[f])
-			}
-		})
-	}
-	return p
-}
-
-// take waits for the tree of a file, if it is one of these.
-func (p *parsing) take(f *file) *hclsyntax.Body {
-	tree := p.trees[f]
-	if tree == nil {
-		return nil
-	}
-	body := <-tree
-	<-p.ahead
-	return body
-}
-
-func (p *parsing) stop() {
-	close(p.quit)
-	p.done.Wait()
-}
-
-// reparse reads the tree of an unchanged file again, since a value that it reads
-// has changed.
+// reparse reads the tree of a file again whose content was looked at before.
 func (r *run) reparse(f *file) *hclsyntax.Body {
-	if body := r.bodies[f]; body != nil {
-		return body
+	if f.body != nil {
+		return f.body
 	}
-	src, err := fs.ReadFile(r.fsys, f.path)
-	if err != nil || sha256.Sum256(src) != f.hash {
-		f.incomplete = true
-		r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
-		return nil
+	src := f.source
+	if src == nil {
+		var err error
+		if src, err = fs.ReadFile(r.fsys, f.path); err != nil || sha256.Sum256(src) != f.hash {
+			f.incomplete = true
+			r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
+			return nil
+		}
 	}
 	body, _, _ := parseSource(f.path, src)
-	r.bodies[f], r.sources[f] = body, src
+	if f.torn != nil {
+		body, f.torn, _ = recoverFile(f.path, src)
+	}
+	f.body, f.source = body, src
 	for i, d := range collectDefinitions(f, body) { // same content, so that the order is the same
 		f.definitions[i].expr = d.expr
 	}

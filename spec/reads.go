@@ -203,7 +203,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	if !field || len(t) <= rest {
 		return target, key, true
 	}
-	names := exportsOf(target.schema)
+	names := x.run.factsOf(target.schema).exports
 	fieldName := stepName(t, rest)
 	if slices.Contains(names, fieldName) {
 		return target, key, true

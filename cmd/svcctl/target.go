@@ -88,6 +88,7 @@ func (t target) holds(other target) bool {
 // load reads a target, and says how many files it read. Its findings name files as the
 // user can open them.
 func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
+	collectLess()
 	o.Part = !t.isDir
 	loader := spec.NewLoader(o)
 	s, found = loader.Load(t.fsys)
