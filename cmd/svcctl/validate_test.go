@@ -196,6 +196,31 @@ func TestValidateRefusesNodesThatItCannotTellApart(t *testing.T) {
 	}
 }
 
+func TestValidateLooksAtABoundedNumberOfNodes(t *testing.T) {
+	_, services := cluster(t)
+	args := []string{"validate", services}
+	for i := range maxNodes + 1 {
+		args = append(args, "--node", fmt.Sprintf("m%d", i))
+	}
+	if code, out, stderr := runLine(args...); code != exitUsage || out != "" || !strings.Contains(stderr, "cannot look at 1001 nodes: 1000 are the most") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+	if code, out, stderr := runLine(args[:len(args)-2]...); code != exitFailed || !strings.Contains(out, "on m0, m1, m10, m100 and 996 more") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+}
+
+func TestWhatCanBeSaidOfANodeIsCompleted(t *testing.T) {
+	for _, c := range []struct{ flag, typed, want string }{
+		{"--node", "", "name=\n"}, {"--node", "name=n1,", "name=n1,label=\nname=n1,cluster=\n"}, {"--node", "name=n1,label=a=b,l", "name=n1,label=a=b,label=\n"},
+		{"--format", "", "text\njson\nsarif\n"},
+	} {
+		if _, out, _ := runLine("__complete", "validate", c.flag, c.typed); !strings.HasPrefix(out, c.want) {
+			t.Errorf("%s %s: %q", c.flag, c.typed, out)
+		}
+	}
+}
+
 func TestStrictMakesWarningsFailAndNotNotes(t *testing.T) {
 	dir := t.TempDir()
 	noted, warned := filepath.Join(dir, "noted.hcl"), filepath.Join(dir, "warned.hcl")
