@@ -85,10 +85,10 @@ func (o *validateOptions) run() error {
 	}
 	all, files := spec.Findings{}, 0
 	for _, t := range targets {
-		loader := spec.NewLoader(options)
-		_, found := t.load(loader)
+		options.Part = !t.isDir
+		_, found, n := t.load(options)
 		all = append(all, found...)
-		files += len(loader.Files())
+		files += n
 	}
 	all = all.Sorted()
 	o.write(all)
