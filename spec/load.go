@@ -68,6 +68,7 @@ type file struct {
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
 	holdings     []holding
+	plain        []plainUse
 	findings     []Finding
 }
 
@@ -190,6 +191,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	}
 	r.checkSet()
 	r.checkUnused()
+	r.checkPlain()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings
@@ -270,7 +272,7 @@ func (r *run) refresh(f *file) {
 		}
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	f.holdings = nil
+	f.holdings, f.plain = nil, nil
 	r.evaluate(f, body)
 }
 
@@ -340,6 +342,7 @@ func (r *run) collect() Findings {
 		}
 	}
 	all = sortFindings(all)
+	hideSecrets(all)
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File
