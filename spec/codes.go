@@ -216,7 +216,7 @@ var codes = []Code{
 	{codeDeprecated, Warning, "%q is deprecated", "It works in this version, and will not in a later one."},
 	{codeIgnoreReason, Warning, "svcctl:ignore gives no reason", "Who reads it next year can't tell whether it still holds."},
 	{codeIgnoreCode, Warning, "svcctl:ignore can't silence %s", "A code that is unknown, or keeps the set from being read, can't be silenced."},
-	{codeIgnoreUnused, Warning, "svcctl:ignore silences nothing", "What was silenced is mended; the comment would hide the next mistake."},
+	{codeIgnoreUnused, Warning, "svcctl:ignore silences no %s", "What was silenced is mended; the comment would hide the next mistake."},
 }
 
 var codeByName = func() map[string]*Code {

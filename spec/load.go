@@ -69,6 +69,8 @@ type file struct {
 	lost         []string // names of services whose full names are mistaken
 	holdings     []holding
 	plain        []plainUse
+	ignores      []ignore
+	varies       bool // it reads what may differ from node to node
 	findings     []Finding
 }
 
@@ -338,11 +340,12 @@ func (r *run) collect() Findings {
 			all = append(all, d.findings...)
 		}
 		for _, x := range f.findings {
-			f.incomplete = f.incomplete || x.Severity == Error
+			f.incomplete = f.incomplete || x.Severity == Error && !r.silenced(x)
 		}
 	}
 	all = sortFindings(all)
 	hideSecrets(all)
+	all = r.silence(all)
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File
