@@ -260,7 +260,7 @@ func TestTenThousandServicesAreComparedInLinearWork(t *testing.T) {
 			return holding{apart: []string{fmt.Sprintf("s%d", i-1)}}, "10.0.0.1", false
 		},
 	} {
-		c := &claimed{first: map[string]int{}, more: map[string]*crowd{}}
+		c := newClaimed(n)
 		var found []Finding
 		for i := range n {
 			h, value, isShared := service(i)

@@ -29,6 +29,10 @@ type claimed struct {
 	looks    int // comparisons of two claims, for a test: they grow with the set, not with its square
 }
 
+func newClaimed(n int) *claimed {
+	return &claimed{list: make([]stake, 0, n), first: make(map[string]int, n), more: map[string]*crowd{}}
+}
+
 // crowd are the entries of one key.
 type crowd struct {
 	any, exclusive side
@@ -59,7 +63,16 @@ func (s *side) add(i int, nodes []string) {
 // checkClaims finds what would collide on a node that two services, or two resources of
 // one, may share.
 func (r *run) checkClaims(declared map[string]hcl.Range, requires *dag.Graph[string]) {
-	all := &claimed{single: len(r.options.Nodes) == 1, requires: requires, first: map[string]int{}, more: map[string]*crowd{}}
+	n := 0
+	for _, p := range r.paths {
+		for _, h := range r.files[p].holdings {
+			for _, by := range h.holders {
+				n += len(by.claims)
+			}
+		}
+	}
+	all := newClaimed(n)
+	all.single, all.requires = len(r.options.Nodes) == 1, requires
 	var found []Finding
 	for _, p := range r.paths {
 		f := r.files[p]
@@ -82,9 +95,14 @@ func (r *run) checkClaims(declared map[string]hcl.Range, requires *dag.Graph[str
 		f := r.files[p]
 		for i := range f.holdings {
 			for _, s := range f.holdings[i].strays {
-				if !all.provides(s.path) {
-					found = append(found, newFinding(codeNoMount, s.at, s.detail(), s.path))
+				if all.provides(s.path) {
+					continue
 				}
+				f := newFinding(codeNoMount, s.at, s.detail(), s.path)
+				if s.node != "" {
+					f.Nodes = []string{s.node}
+				}
+				found = append(found, f)
 			}
 		}
 	}

@@ -52,14 +52,13 @@ func (h *held) sort() ClaimSort {
 func (h *held) value() string { return h.key[strings.LastIndex(h.key, keySeparator)+1:] }
 
 // claims are those that hold whatever the arguments turn out to be that are mistaken or
-// not known yet, as problems are.
+// not known yet, as problems are. lost: there may be a mount point among the others.
 func (p *part) claims() (found []Claim, lost bool) {
 	c, is := p.value.Addr().Interface().(Claimer)
 	if !is {
 		return nil, false
 	}
-	all := c.Claims()
-	found = slices.DeleteFunc(slices.Clone(all), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
+	found = slices.DeleteFunc(c.Claims(), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
 	lasting := func(index []int, values []reflect.Value) {
 		for _, value := range values {
 			other := reflect.New(p.schema.Type)
@@ -86,7 +85,7 @@ func (p *part) claims() (found []Claim, lost bool) {
 			lasting(b.Index, []reflect.Value{reflect.Zero(p.value.FieldByIndex(b.Index).Type())})
 		}
 	}
-	return found, missing && len(found) < len(all)
+	return found, missing && !slices.ContainsFunc(found, func(c Claim) bool { return c.Sort == ClaimMount })
 }
 
 // doubtful says whether an argument is mistaken, or not known yet.
@@ -182,11 +181,9 @@ func (x *evaluation) keep(s *Service, d *serviceDraft, at hcl.Range) {
 		return
 	}
 	slices.SortStableFunc(d.holders, func(a, b holder) int { return a.claims[0].at.Start.Byte - b.claims[0].at.Start.Byte })
-	for i := range x.file.holdings {
-		if h := &x.file.holdings[i]; h.service == s.FullName && h.at == at {
-			h.merge(d.holders, strays)
-			return
-		}
+	if h := x.file.lastHolding(at); h != nil {
+		h.merge(d.holders, strays)
+		return
 	}
 	x.file.holdings = append(x.file.holdings, holding{
 		service: s.FullName, at: at, nodes: s.Nodes, manual: s.Orchestrate == Manual, all: s.Topology == Everywhere,
@@ -199,8 +196,18 @@ func (p *part) unplaced() bool {
 	return slices.ContainsFunc([]string{"namespace", "nodes", "topology", "orchestrate", "requires", "with", "apart"}, p.doubtful)
 }
 
+// lastHolding is that of the service at a place, which is evaluated now.
+func (f *file) lastHolding(at hcl.Range) *holding {
+	if n := len(f.holdings); n > 0 && f.holdings[n-1].at == at {
+		return &f.holdings[n-1]
+	}
+	return nil
+}
+
 func (f *file) forgetHolding(at hcl.Range) {
-	f.holdings = slices.DeleteFunc(f.holdings, func(h holding) bool { return h.at == at })
+	if f.lastHolding(at) != nil {
+		f.holdings = f.holdings[:len(f.holdings)-1]
+	}
 }
 
 // merge adds what another evaluation of the same service found and this one did not.
@@ -219,8 +226,11 @@ func (h *holding) merge(holders []holder, strays []stray) {
 			h.holders = append(h.holders, o)
 		}
 	}
+	base := len(slices.DeleteFunc(slices.Clone(h.strays), func(s stray) bool { return s.node != "" })) // they come first
 	for _, s := range strays {
-		if !slices.Contains(h.strays, s) {
+		anywhere := s
+		anywhere.node = ""
+		if !slices.Contains(h.strays[:base], anywhere) {
 			h.strays = append(h.strays, s)
 		}
 	}

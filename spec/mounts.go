@@ -19,6 +19,7 @@ type stray struct {
 	beside  string // the mount point
 	because string // the mount's local address, and its place
 	slip    bool   // it looks like a misspelt mount point
+	node    string // whose values these are, as that of a holder
 	at      hcl.Range
 }
 
@@ -33,6 +34,9 @@ type mounted struct {
 
 // maxLooks bounds the names that are compared for one service.
 const maxLooks = 100_000
+
+// maxStrays bounds the paths that are reported for one service.
+const maxStrays = 100
 
 // maxDepth bounds how many folders above a path are looked at.
 const maxDepth = 64
@@ -103,9 +107,11 @@ func (x *evaluation) checkPaths(s *serviceDraft) (strays []stray) {
 				switch providers := m.provider(p); {
 				case providers != nil:
 					x.checkAfter(m, o, providers, p, u.at(), told)
-				case !o.makes && !lost && !u.program:
+				case !o.makes && !lost && !u.program && len(strays) < maxStrays:
 					if s, is := m.stray(p); is {
-						s.at = u.at()
+						if s.at = u.at(); o.draft.readsNode {
+							s.node = x.node.Name
+						}
 						strays = append(strays, s)
 					}
 				}

@@ -30,6 +30,10 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 		}
 		return x.checkAttribute(t, "name", "labels")
 	case "cluster":
+		if len(x.stack) > 0 {
+			x.report(codeNodeInArg, t.SourceRange(), "Variables and locals may not differ from cluster to cluster: read it where it is used, in a service or an assertion.", "cluster.*")
+			return false
+		}
 		return x.checkAttribute(t, "name")
 	case "service":
 		if may.service == nil || may.reader == nil {
@@ -107,7 +111,7 @@ func (x *evaluation) checkDefined(t hcl.Traversal) bool {
 	if v != nil {
 		return v.ok
 	}
-	if x.run.uncertain(x.file.folder) {
+	if x.run.uncertain(x.file.folder, name) {
 		x.file.incomplete = true
 		return false
 	}
@@ -199,7 +203,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	if !field || len(t) <= rest {
 		return target, key, true
 	}
-	names := exportsOf(target.schema)
+	names := x.run.factsOf(target.schema).exports
 	fieldName := stepName(t, rest)
 	if slices.Contains(names, fieldName) {
 		return target, key, true

@@ -88,9 +88,12 @@ func (t target) holds(other target) bool {
 	return true
 }
 
-// load reads a target. Its findings name files as the user can open them.
-func (t target) load(loader *spec.Loader) (*spec.Spec, spec.Findings) {
-	s, found := loader.Load(t.fsys)
+// load reads a target, and says how many files it read. Its findings name files as the
+// user can open them.
+func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
+	collectLess()
+	loader := spec.NewLoader(o)
+	s, found = loader.Load(t.fsys)
 	for i := range found {
 		f := &found[i]
 		switch {
@@ -104,7 +107,7 @@ func (t target) load(loader *spec.Loader) (*spec.Spec, spec.Findings) {
 		}
 		f.Range.Filename = f.File
 	}
-	return s, found
+	return s, found, len(loader.Files())
 }
 
 // loadPath reads the set of a directory, or of one file, for a node without labels in
@@ -118,7 +121,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}
-	s, found := t.load(spec.NewLoader(options))
+	s, found, _ := t.load(options)
 	return s, found, nil
 }
 

@@ -86,10 +86,9 @@ func (o *validateOptions) run() error {
 	all, files := spec.Findings{}, 0
 	for _, t := range targets {
 		options.Part = !t.isDir
-		loader := spec.NewLoader(options)
-		_, found := t.load(loader)
+		_, found, n := t.load(options)
 		all = append(all, found...)
-		files += len(loader.Files())
+		files += n
 	}
 	all = all.Sorted()
 	o.write(all)
