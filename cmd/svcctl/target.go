@@ -92,6 +92,7 @@ func (t target) holds(other target) bool {
 // user can open them.
 func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
 	collectLess()
+	o.Part = !t.isDir
 	loader := spec.NewLoader(o)
 	s, found = loader.Load(t.fsys)
 	for i := range found {
@@ -117,7 +118,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	options := spec.Options{Kinds: newKinds(nil), Notes: notes, Part: !t.isDir}
+	options := spec.Options{Kinds: newKinds(nil), Notes: notes}
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}
