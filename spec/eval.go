@@ -133,7 +133,7 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.
 func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
-	if v, ok := literal(expr); ok {
+	if v, ok := asWritten(expr); ok {
 		return v, evaluated
 	}
 	if !x.checkReads(expr, may) {
