@@ -205,9 +205,9 @@ var codes = []Code{
 	{codeNoMount, Warning, "no mount provides %s", "A path beside a declared mount is more often a slip than a folder of the root file system."},
 	{codeNoSuchNode, Error, "there is no node %q", "A candidate that is not there can't take the service over."},
 	{codeNoCommonNode, Error, "%s", "What no node can satisfy is never started."},
-	{codeNeverMet, Warning, "%s", "A service that waits for one that nobody starts is down, and looks declared."},
+	{codeNeverMet, Warning, "%s", "What is required must come up by itself: else who requires it stays down, or waits for nothing."},
 	{codeAfterOff, Warning, "%s is disabled", "What is disabled is never started, so nothing can be put behind it."},
-	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "An answer that comes late meets the next question, so that a slow service looks like a dead one."},
+	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "What gives no answer in time is asked again without a pause, so that the slow gets no rest."},
 	{codeNeverUsedUp, Warning, "%d attempts within %s can't be used up", "The waits between restarts are longer than the window, so that on_failure never acts."},
 	{codeSwallowed, Error, "a comment goes on into %q", "An argument behind a comment on one line has no effect: a lost line break looks like that."},
 

@@ -104,6 +104,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 			result = failed
 			continue
 		}
+		x.deprecated(f, a)
 		if x.decodeArgument(d, p, f, a) == failed {
 			result, p.failed[f.Name] = failed, true
 		}
@@ -146,6 +147,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 		}
 	}
 	result = max(result, x.validate(d, places))
+	x.doubts(d, places)
 	if result != failed && x.run.options.Notes {
 		x.notes(d, places)
 	}

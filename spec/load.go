@@ -27,6 +27,7 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+	Part      bool         // files beside these may read what they define
 
 	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
 	// each that is a candidate of its service, and Node is left empty. The Spec that Load
@@ -57,10 +58,11 @@ type file struct {
 	id           identity
 	racy         bool
 	hash         [sha256.Size]byte
-	agent        bool // an agent's own configuration: not part of the set
-	parsed       bool // once its content was looked at
-	broken       bool // not HCL: what it defines is not known
-	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	agent        bool  // an agent's own configuration: not part of the set
+	parsed       bool  // once its content was looked at
+	broken       bool  // not HCL: what it defines is not known, or not all of it
+	torn         *torn // what is known of a broken file; nil: nothing
+	incomplete   bool  // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
 	reads        []read
 	includes     []include
@@ -83,6 +85,7 @@ type include struct {
 type declaration struct {
 	fullName string
 	at       hcl.Range
+	standing
 }
 
 // run is one load.
@@ -96,7 +99,9 @@ type run struct {
 	fingerprints map[string]string // of secrets, by name
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	unreadable   bool // some file could not even be read
 	badIn        map[string]bool
+	tornIn       map[string][]*torn
 	findings     []Finding
 }
 
@@ -136,7 +141,7 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		included: map[string]*included{}, badIn: map[string]bool{}, fingerprints: map[string]string{},
+		included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{}, fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
@@ -148,13 +153,17 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	}
 	r.bringIn(entries)
 	for _, p := range r.paths {
-		if f := r.files[p]; f.broken {
+		switch f := r.files[p]; {
+		case f.torn != nil:
+			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
+		case f.broken:
 			r.badIn[f.folder] = true
 		}
 	}
 	r.define()
 	r.refresh()
 	r.checkSet()
+	r.checkUnused()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings
@@ -175,7 +184,8 @@ func (r *run) changedBeside(f *file) bool {
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark &&
+			x.Code != codeSyntax && x.Code != codeTooDeep && x.Code != codeSwallowed
 	})
 }
 

@@ -175,7 +175,7 @@ func TestACandidateThatIsNotThereIsPointedAt(t *testing.T) {
 		{"nobody knows the nodes", `["n1", "n4"]`, nil, nil},
 		{"no names", `["n 4"]`, threeNodes, []string{`3:12 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
 	} {
-		src := "locals { all = [\"n1\", \"m9\"] }\nservice \"s\" {\n  nodes  = " + c.nodes + "\n  mount \"m\" {\n    device = { n1 = \"/dev/a\" }[\"n1\"]\n    path = \"/srv\"\n  }\n}\n"
+		src := "locals { all = [\"n1\", \"m9\"] }\nservice \"s\" {\n  nodes  = " + c.nodes + "\n  mount \"m\" {\n    device = { n1 = \"/dev/a\", m9 = \"\" }[local.all[0]]\n    path = \"/srv\"\n  }\n}\n"
 		_, findings := loadOn(t, c.known, src)
 		var got []string
 		for _, f := range findings {

@@ -111,7 +111,7 @@ func (x *evaluation) checkDefined(t hcl.Traversal) bool {
 	if v != nil {
 		return v.ok
 	}
-	if x.run.uncertain(x.file.folder) {
+	if x.run.uncertain(x.file.folder, name) {
 		x.file.incomplete = true
 		return false
 	}

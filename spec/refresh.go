@@ -108,7 +108,7 @@ func (r *run) bringIn(entries []entry) {
 }
 
 // missing notes that a file could not be read: what seems not to be there may be in it.
-func (r *run) missing(p string) { r.anyBad, r.badIn[path.Dir(p)] = true, true }
+func (r *run) missing(p string) { r.anyBad, r.unreadable, r.badIn[path.Dir(p)] = true, true, true }
 
 // mayRead keeps what is read within bounds.
 func (r *run) mayRead(e entry) bool {
@@ -148,7 +148,7 @@ func (r *run) arrived(a *arrival) *file {
 func (r *run) refresh() {
 	var changed []*file
 	for _, p := range r.paths {
-		if f := r.files[p]; f.source != nil || f.body != nil || !f.agent && !f.broken && r.readsChanged(f.folder, f.reads) {
+		if f := r.files[p]; f.source != nil || f.body != nil || !f.agent && !f.illegible() && r.readsChanged(f.folder, f.reads) {
 			changed = append(changed, f)
 		}
 	}
@@ -163,13 +163,16 @@ func (r *run) refreshFile(f *file) {
 	if !f.parsed {
 		f.body = f.parse(f.source)
 	}
-	if f.agent || f.broken || r.reparse(f) == nil {
+	if f.agent || f.illegible() || r.reparse(f) == nil {
 		return
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
 	f.holdings = nil
 	r.evaluate(f, f.body)
 }
+
+// illegible says whether nothing of the file can be read.
+func (f *file) illegible() bool { return f.broken && f.torn == nil }
 
 // forget drops a file's tree, and its source where nothing is to be shown of it.
 func (f *file) forget() {

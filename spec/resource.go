@@ -28,6 +28,7 @@ type resourceDraft struct {
 	unknownKeys bool
 	readsNode   bool                            // its values may differ from node to node
 	exports     map[string]map[string]cty.Value // by key
+	off         map[string]bool                 // by key, of what is never up: whether it is waited for
 	broken      bool                            // said why; what reads it is not looked at
 }
 
@@ -360,6 +361,8 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		ok = ok && good
 	}
 	res.After = after
+	d.notStarted(e.key, own)
+	x.afterOff(s, d, own, after)
 	complete := got != failed && ok
 	if complete {
 		res.Config = config.value.Addr().Interface()

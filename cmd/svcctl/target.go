@@ -117,7 +117,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	options := spec.Options{Kinds: newKinds(nil), Notes: notes}
+	options := spec.Options{Kinds: newKinds(nil), Notes: notes, Part: !t.isDir}
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}

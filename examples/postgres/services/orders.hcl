@@ -59,14 +59,14 @@ service "orders" {
     check "tcp" "port" {
       address = hostport(ip.vip.host, 5432)
       every   = "1s"
-      timeout = "1s"
+      timeout = "500ms"
     }
 
     check "exec" "query" {
       command = ["psql", "-X", "-q", "-w", "-c", "select 1"]
       user    = "postgres"
       env     = { PGHOST = ip.vip.host, PGPASSWORD = var.password, PGCONNECT_TIMEOUT = "2" }
-      every   = "2s"
+      every   = "3s"
       timeout = "2s"
     }
   }
