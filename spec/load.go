@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
 // Node is what expressions may read of the node they are evaluated for.
@@ -42,6 +43,7 @@ type Loader struct {
 	files    map[string]*file
 	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base     *hcl.EvalContext
+	budget   *budget
 	defaults map[*Schema]*fixedDefaults
 	zones    map[string]*time.Location // by name; nil where there is none
 	last     *Spec                     // the last set without errors
@@ -109,9 +111,17 @@ type included struct {
 
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
+	b := &budget{}
+	all := make(map[string]function.Function, len(functions)+1)
+	for name, f := range functions {
+		if all[name] = f; name != "try" && name != "can" { // these take expressions, not values
+			all[name] = b.counted(f, name)
+		}
+	}
+	all[countName] = b.count()
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
-		base: &hcl.EvalContext{Functions: functions},
+		budget: b, options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
+		base: &hcl.EvalContext{Functions: all},
 	}
 }
 
@@ -140,6 +150,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{},
 		fingerprints: map[string]string{},
 	}
+	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
@@ -188,6 +199,12 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	}
 	r.checkSet()
 	findings := r.collect()
+	if r.budget.spent() { // what else was found depends on who spent it
+		findings = Findings{newFinding(codeTooMany, hcl.Range{}, "A few loops in each other, or long texts in loops, make more than can be held: divide them, or write files for them.", errSpent.Error()[len("the set "):])}
+		for _, f := range r.files {
+			f.incomplete = true
+		}
+	}
 	if findings.HasErrors() {
 		return nil, findings
 	}
@@ -227,7 +244,7 @@ func (r *run) read(e entry) ([]byte, bool) {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Give the folder of the services alone.", "more than 256 MiB are to be read"))
 		return nil, false
 	}
-	src, err := fs.ReadFile(r.fsys, e.path)
+	src, err := readFile(r.fsys, e.path, maxFileSize)
 	if err != nil {
 		r.reportFile(codeUnreadable, e.path, err.Error()+".", "the file")
 		return nil, false
@@ -317,7 +334,7 @@ func (r *run) assemble() *Spec {
 func (r *run) report(f Finding) { r.findings = append(r.findings, f) }
 
 func (r *run) reportFile(code, p, detail string, args ...any) {
-	f := newFinding(code, hcl.Range{}, detail, args...)
+	f := newFinding(code, hcl.Range{}, oneLine(detail), args...)
 	f.File = p
 	r.report(f)
 }
@@ -346,7 +363,7 @@ func (r *run) collect() Findings {
 		src, have := sources[p]
 		if !have {
 			if src = r.sources[r.files[p]]; src == nil {
-				src, _ = fs.ReadFile(r.fsys, p) // without it there is no snippet, nothing worse
+				src, _ = readFile(r.fsys, p, maxFileSize) // without it there is no snippet, nothing worse
 			}
 			sources[p] = src
 		}
