@@ -35,8 +35,9 @@ func (r *run) parse(f *file) {
 // parse looks at the content of a file. It touches nothing but f.
 func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.parsed = true
+	defer func() { f.findings = explainSyntax(f.findings, src) }()
 	body, findings, broken := parseSource(f.path, src)
-	f.findings, f.broken = explainSyntax(findings, src), broken
+	f.findings, f.broken = findings, broken
 	if broken {
 		f.incomplete = true
 		return nil

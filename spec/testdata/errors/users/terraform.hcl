@@ -39,7 +39,7 @@ locals {
   first  = ["a", "b"][2]
 #                     ^ SV0301 invalid index
   member = { a = 1 }.b
-#                    ^ SV0301 unsupported attribute
+#                    ^ SV0301 no element "b"
   index  = "text"[0]
 #                 ^ SV0301 invalid index
   lists  = [1, 2].a
