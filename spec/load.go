@@ -68,6 +68,9 @@ type file struct {
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
 	holdings     []holding
+	plain        []plainUse
+	ignores      []ignore
+	varies       bool // it reads what may differ from node to node
 	findings     []Finding
 }
 
@@ -190,6 +193,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	}
 	r.checkSet()
 	r.checkUnused()
+	r.checkPlain()
 	findings := r.collect()
 	if findings.HasErrors() {
 		return nil, findings
@@ -270,7 +274,7 @@ func (r *run) refresh(f *file) {
 		}
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	f.holdings = nil
+	f.holdings, f.plain = nil, nil
 	r.evaluate(f, body)
 }
 
@@ -336,10 +340,12 @@ func (r *run) collect() Findings {
 			all = append(all, d.findings...)
 		}
 		for _, x := range f.findings {
-			f.incomplete = f.incomplete || x.Severity == Error
+			f.incomplete = f.incomplete || x.Severity == Error && !r.silenced(x)
 		}
 	}
 	all = sortFindings(all)
+	hideSecrets(all)
+	all = r.silence(all)
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File

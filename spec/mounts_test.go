@@ -27,7 +27,7 @@ func TestAMountUnderAnotherServicesMountIsReported(t *testing.T) {
 	} {
 		inner := mountOf("inner", c.inner, `"/srv/a/b"`, `device = "/dev/y"`)
 		got := collisions(t, "inner.hcl", inner,
-			"outer.hcl", mountOf("outer", c.outer, `"/srv/a"`, `device = "/dev/x"`), "middle.hcl", "service \"middle\" {\n requires = [\"outer\"]\n}\n")
+			"outer.hcl", mountOf("outer", c.outer, `"/srv/a"`, `device = "/dev/x"`), "middle.hcl", "service \"middle\" {\n requires = [\"outer\"]\n app \"a\" {\n command = [\"/a\"]\n}\n}\n")
 		expect(t, c.name, got, c.want...)
 	}
 	deep := mountOf("deep", "", `"/srv/ab"`, `device = "/dev/y"`)

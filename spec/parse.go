@@ -38,12 +38,13 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	defer func() { f.findings = explainSyntax(f.findings, src) }()
 	body, findings, broken := parseSource(f.path, src)
 	f.findings, f.broken = findings, broken
+	f.ignores = ignoresIn(f.path, src)
 	if broken {
 		f.incomplete = true
 		return nil
 	}
 	if isAgentFile(f, body) {
-		f.agent, f.findings = true, nil
+		f.agent, f.findings, f.ignores = true, nil, nil
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)

@@ -54,7 +54,7 @@ const maxSnippet = 160 // characters
 // snippet is the line of the finding and the marks below its token.
 func (f Finding) snippet() (line, mark string, ok bool) {
 	start := f.Range.Start
-	if f.Code == codePlainSecret { // the line would tell it to the log that this is written to
+	if f.hidden { // the line would tell it to the log that this is written to
 		return "", "", false
 	}
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
