@@ -140,19 +140,19 @@ func TestInstancesAreLookedAtOneByOne(t *testing.T) {
 func TestAThousandMistakesWithPathsOfOneServiceAreNotAllListed(t *testing.T) {
 	const src = `service "s" {
   mount "m" {
-    for_each = [for i in range(300) : "${i}"]
+    for_each = [for i in range(300) : "m${i}"]
     device   = "/dev/${each.key}"
     path     = "/srv/m/${each.key}"
   }
   app "x" {
-    command = concat(["/bin/x"], [for i in range(300) : "/srv/m/%s${i}"])
+    command = concat(["/bin/x"], [for i in range(300) : "/srv/m/%sm${i}"])
   }
 }
 `
 	for prefix, code := range map[string]string{"": codeNotAfter, "x": codeNoMount} {
 		_, findings := NewLoader(testOptions).Load(set("s.hcl", fmt.Sprintf(src, prefix)))
 		if len(findings) != 100 || findings[0].Code != code {
-			t.Errorf("%d findings, want 100 of %s", len(findings), code)
+			t.Errorf("%d findings, want 100 of %s, as\n%s", len(findings), code, printed(findings[:1]))
 		}
 	}
 }
