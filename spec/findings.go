@@ -21,6 +21,7 @@ type Finding struct {
 	Nodes    []string  // the candidates that it concerns, sorted; nil: it has nothing to do with the node
 
 	source []byte // of the file, for the snippet
+	hidden bool   // its line is not to be shown
 }
 
 // Findings are sorted by file, line, column and code; no two are equal.

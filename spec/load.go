@@ -74,6 +74,9 @@ type file struct {
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
 	holdings     []holding
+	plain        []plainUse
+	ignores      []ignore
+	varies       bool // it reads what may differ from node to node
 	findings     []Finding
 }
 
@@ -175,6 +178,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r.refresh()
 	r.checkSet()
 	r.checkUnused()
+	r.checkPlain()
 	findings := r.collect()
 	if r.budget.spent() { // what else was found depends on who spent it
 		findings = Findings{newFinding(codeTooMany, hcl.Range{}, "A few loops in each other, or long texts in loops, make more than can be held: divide them, or write files for them.", errSpent.Error()[len("the set "):])}
@@ -254,10 +258,12 @@ func (r *run) collect() Findings {
 			all = append(all, d.findings...)
 		}
 		for _, x := range f.findings {
-			f.incomplete = f.incomplete || x.Severity == Error
+			f.incomplete = f.incomplete || x.Severity == Error && !r.silenced(x)
 		}
 	}
 	all = sortFindings(all)
+	hideSecrets(all)
+	all = r.silence(all)
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File

@@ -30,13 +30,14 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.parsed = true
 	body, findings, broken := parseSource(f.path, src)
 	f.findings, f.broken = findings, broken
+	f.ignores = ignoresIn(f.path, src)
 	if broken {
 		f.incomplete = true
 		if body = f.recover(src, body != nil); body == nil {
 			return nil
 		}
 	} else if isAgentFile(f, body) {
-		f.agent, f.findings = true, nil
+		f.agent, f.findings, f.ignores = true, nil, nil
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)

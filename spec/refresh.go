@@ -166,7 +166,7 @@ func (r *run) refreshFile(f *file) {
 		return
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	f.holdings = nil
+	f.holdings, f.plain = nil, nil
 	r.evaluate(f, f.body)
 }
 

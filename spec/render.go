@@ -29,15 +29,15 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 			severity = paint("1;36", string(x.Severity))
 		}
 		if at := x.where(); at != "" {
-			b.WriteString(paint("1", at) + ": ")
+			b.WriteString(paint("1", plainText(at)) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.statement())
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, plainText(x.statement()))
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
 		}
 		if x.Detail != "" {
-			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(x.Detail, "\n", "\n      "))
+			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(plainText(x.Detail), "\n", "\n      "))
 		}
 	}
 	w.Write(b.Bytes())
@@ -58,7 +58,7 @@ const (
 // snippet is the line of the finding and the marks below its token.
 func (f Finding) snippet() (line, mark string, ok bool) {
 	start := f.Range.Start
-	if f.Code == codePlainSecret { // the line would tell it to the log that this is written to
+	if f.hidden { // the line would tell it to the log that this is written to
 		return "", "", false
 	}
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
