@@ -99,7 +99,7 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 }
 
 func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
-	if f, is := noText(name, src); is {
+	if f, is := notText(name, src); is {
 		return nil, []Finding{f}, true
 	}
 	if at := max(bytes.Index(src, []byte(markBegin)), bytes.Index(src, []byte(markEnd))); at >= 0 {
