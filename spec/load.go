@@ -3,6 +3,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -354,6 +355,10 @@ func (r *run) collect() Findings {
 		}
 	}
 	all = sortFindings(all)
+	if len(all) > maxFindings {
+		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		all = append([]Finding{more}, all[:maxFindings]...)
+	}
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File
