@@ -187,36 +187,6 @@ func (d *decoding) names() (args, blocks []string) {
 	return args, blocks
 }
 
-func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
-	if x.reportForTask(d, a.Name, a.NameRange) {
-		return
-	}
-	args, blocks := d.names()
-	if slices.Contains(blocks, a.Name) {
-		x.report(codeIsBlock, a.NameRange, fmt.Sprintf("Write %s { … } without an equals sign.", a.Name), a.Name)
-		return
-	}
-	missing := args[:0:0]
-	for _, n := range args {
-		if _, written := d.body.Attributes[n]; !written {
-			missing = append(missing, n)
-		}
-	}
-	detail := "Remove it."
-	if n := Nearest(a.Name, missing); n != "" {
-		detail, explained[n] = fmt.Sprintf("Did you mean %q?", n), true
-	} else if n := Nearest(a.Name, blocks); n != "" {
-		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
-	} else if n := Nearest(a.Name, args); n != "" {
-		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
-	} else if a.Name == "schedule" && d.takes(resourceSchema) {
-		detail = "What runs on a schedule is a task: task \"name\" { … }."
-	} else if len(args) > 0 {
-		detail = didYouMean(a.Name, args)
-	}
-	x.report(codeArgument, a.NameRange, detail, d.what, a.Name)
-}
-
 func (d *decoding) takes(s *Schema) bool {
 	return slices.ContainsFunc(d.parts, func(p *part) bool { return p.schema == s })
 }
@@ -228,28 +198,6 @@ func (x *evaluation) reportForTask(d *decoding, name string, at hcl.Range) bool 
 		x.report(codeNotForTask, at, instead, name)
 	}
 	return is
-}
-
-func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
-	if x.reportForTask(d, b.Type, b.TypeRange) {
-		return
-	}
-	args, blocks := d.names()
-	if slices.Contains(args, b.Type) {
-		explained[b.Type] = true
-		x.report(codeIsArgument, b.TypeRange, fmt.Sprintf("Write %s = … with an equals sign.", b.Type), b.Type)
-		return
-	}
-	detail := "Remove it."
-	if n := Nearest(b.Type, blocks); n != "" {
-		detail = fmt.Sprintf("Did you mean %q?", n)
-	} else if n := Nearest(b.Type, args); n != "" {
-		explained[n] = true
-		detail = fmt.Sprintf("Did you mean %s = …?", n)
-	} else if len(blocks) > 0 {
-		detail = didYouMean(b.Type, blocks)
-	}
-	x.report(codeBlock, b.TypeRange, detail, d.what, b.Type)
 }
 
 func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax.Attribute) outcome {
@@ -296,6 +244,9 @@ func at(expr hclsyntax.Expression, m *mistake) hcl.Range {
 	if t, ok := expr.(*hclsyntax.TupleConsExpr); ok && m.element >= 0 && m.element < len(t.Exprs) {
 		return t.Exprs[m.element].Range()
 	}
+	if m.key != "" {
+		return keyRange(expr, m.key)
+	}
 	return expr.Range()
 }
 
@@ -326,6 +277,9 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 			at, written := places[problem.Field]
 			if !written {
 				at = d.at
+			}
+			if a := d.body.Attributes[problem.Field]; a != nil {
+				at = elementAt(a.Expr, problem)
 			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
 			result = failed

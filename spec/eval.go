@@ -148,12 +148,28 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 					continue
 				}
 				summary, detail := said(d)
-				x.report(codeEvaluation, rangeOf(d, x.file.path), detail, summary)
+				x.report(codeEvaluation, x.exact(rangeOf(d, x.file.path)), detail, summary)
 			}
 		}
 		return cty.DynamicVal, failed
 	}
 	return v, evaluated
+}
+
+// exact is a place without the dot, brackets or parenthesis around what is meant.
+func (x *evaluation) exact(r hcl.Range) hcl.Range {
+	src := x.file.source
+	if r.Start.Line != r.End.Line || r.End.Byte-r.Start.Byte < 2 || r.End.Byte > len(src) {
+		return r
+	}
+	first, last := src[r.Start.Byte], src[r.End.Byte-1]
+	if first == '.' || first == '[' && last == ']' {
+		r.Start.Byte, r.Start.Column = r.Start.Byte+1, r.Start.Column+1
+	}
+	if last == '(' || first == '[' && last == ']' {
+		r.End.Byte, r.End.Column = r.End.Byte-1, r.End.Column-1
+	}
+	return r
 }
 
 func (x *evaluation) reportSecretUse(at hcl.Range) {
@@ -169,6 +185,14 @@ func said(d *hcl.Diagnostic) (summary, detail string) {
 	if why, is := strings.CutPrefix(d.Detail, "Error during operation: "); is {
 		if summary, detail, is = strings.Cut(why, ": "); is {
 			return summary, strings.ToUpper(detail[:1]) + detail[1:]
+		}
+	}
+	if rest, is := strings.CutPrefix(d.Detail, "Call to function "); is && d.Summary == "Error in function call" {
+		if name, reason, is := strings.Cut(rest, " failed: "); is {
+			if reason == "EOF." || reason == "unexpected EOF." {
+				reason = "the text ends too soon."
+			}
+			return strings.Trim(name, `"`) + "() has no result", strings.ToUpper(reason[:1]) + reason[1:]
 		}
 	}
 	return lowerFirst(d.Summary), d.Detail

@@ -115,7 +115,7 @@ func Nearest(word string, words []string) string {
 
 // didYouMean is a sentence about the nearest word, or the list of all that there are.
 func didYouMean(word string, words []string) string {
-	if n := Nearest(word, words); n != "" {
+	if n := meant(word, words); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	if len(words) == 0 {

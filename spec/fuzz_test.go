@@ -1,23 +1,15 @@
 package spec
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"unicode/utf8"
 )
 
 func seeds(f *testing.F) {
-	files, err := filepath.Glob("testdata/errors/*.hcl")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, name := range files {
-		src, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
+	for _, m := range markedSets(f) {
+		for _, file := range m.Files {
+			f.Add([]byte(file.Text))
 		}
-		f.Add(src)
 	}
 	f.Add([]byte(orders))
 	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))

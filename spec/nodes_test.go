@@ -170,10 +170,10 @@ func TestACandidateThatIsNotThereIsPointedAt(t *testing.T) {
 		{"all are there", `["n1", "n3"]`, threeNodes, nil},
 		{"one is not", `["n1", "n4"]`, threeNodes, []string{`3:19 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
 		{"nothing like it", `["n1", "database-east"]`, threeNodes, []string{`3:19 there is no node "database-east". There is: n1, n2, n3.`}},
-		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:12 node "n4" is named twice. Remove one of them.`, `3:13 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
+		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:13 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`, `3:19 node "n4" is named twice. Remove one of them.`}},
 		{"from a value", `local.all`, threeNodes, []string{`3:12 there is no node "m9". There is: n1, n2, n3.`}},
 		{"nobody knows the nodes", `["n1", "n4"]`, nil, nil},
-		{"no names", `["n 4"]`, threeNodes, []string{`3:12 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
+		{"no names", `["n 4"]`, threeNodes, []string{`3:13 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
 	} {
 		src := "locals { all = [\"n1\", \"m9\"] }\nservice \"s\" {\n  nodes  = " + c.nodes + "\n  mount \"m\" {\n    device = { n1 = \"/dev/a\", m9 = \"\" }[local.all[0]]\n    path = \"/srv\"\n  }\n}\n"
 		_, findings := loadOn(t, c.known, src)

@@ -33,15 +33,8 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.findings, f.broken = findings, broken
 	if broken {
 		f.incomplete = true
-		if body == nil {
+		if body = f.recover(src, body != nil); body == nil {
 			return nil
-		}
-		var wrong []Finding
-		if body, f.torn, wrong = recoverFile(f.path, src); body == nil {
-			return nil
-		}
-		if wrong != nil {
-			f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), wrong...)
 		}
 	} else if isAgentFile(f, body) {
 		f.agent, f.findings = true, nil
@@ -58,6 +51,20 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 		return nil
 	}
 	f.definitions = collectDefinitions(f, body)
+	return body
+}
+
+// recover reads what can be read of a file that is not HCL, if it is text at all.
+func (f *file) recover(src []byte, text bool) (body *hclsyntax.Body) {
+	var better []Finding
+	if text {
+		body, f.torn, better = recoverFile(f.path, src)
+	}
+	if better == nil {
+		f.findings = explainSyntax(f.findings, src, src, hcl.InitialPos)
+		return body
+	}
+	f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), better...)
 	return body
 }
 
@@ -114,7 +121,7 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
 			word := string(src[at.Start.Byte-pos.Byte : at.End.Byte-pos.Byte])
-			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
+			findings = append(findings, newFinding(codeSetTwice, at, setTwice(d.Detail), word))
 			continue
 		}
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
@@ -125,6 +132,15 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		}
 	}
 	return body, findings, withoutConsequences(wrong, src, pos)
+}
+
+// setTwice takes the place of the first argument out of what the parser says.
+func setTwice(detail string) string {
+	_, first, _ := strings.Cut(detail, "was already set at ")
+	if place, _, found := strings.Cut(first, ","); found {
+		return fmt.Sprintf("The first is at %s: remove one of them.", place)
+	}
+	return "Remove one of them."
 }
 
 // rangeAt is the place of one character of n bytes.

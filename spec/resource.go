@@ -93,7 +93,7 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.broken = true
 		// What refers to it, by the kind that is written or by the one that was meant,
 		// is no second mistake.
-		for _, kind := range []string{b.Type, Nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+		for _, kind := range []string{b.Type, meant(b.Type, x.run.options.Kinds.ResourceKinds())} {
 			if len(b.Labels) > 0 {
 				s.brokenNames[kind+"."+b.Labels[0]] = true
 			} else {
@@ -127,7 +127,9 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 	}
 	words := append(x.run.options.Kinds.ResourceKinds(), "placement", "reload", "drill")
 	detail := didYouMean(b.Type, words)
-	if slices.Contains(x.run.options.Kinds.CheckKinds(), b.Type) {
+	if wrapped := x.wrapped(b); wrapped != "" {
+		detail = wrapped
+	} else if slices.Contains(x.run.options.Kinds.CheckKinds(), b.Type) {
 		detail = fmt.Sprintf("%q is a check: write check %q \"name\" { … } inside a resource.", b.Type, b.Type)
 	}
 	switch b.Type {
@@ -137,6 +139,15 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 		detail = fmt.Sprintf("%s stands inside a resource.", b.Type)
 	}
 	x.report(codeKind, b.TypeRange, detail, b.Type)
+}
+
+// wrapped says what to write for a block whose first label is a kind, as in the language
+// of Terraform.
+func (x *evaluation) wrapped(b *hclsyntax.Block) string {
+	if len(b.Labels) != 2 || x.run.options.Kinds.Resource(b.Labels[0]) == nil {
+		return ""
+	}
+	return fmt.Sprintf("Write %s %q { … } inside a service: the kind is the block's own word.", b.Labels[0], b.Labels[1])
 }
 
 // edges lists the resources that a resource refers to, whether in after or in a value.

@@ -125,6 +125,8 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 		detail := didYouMean(b.Type, known)
 		if Nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
 			detail = "A resource stands inside a service: service \"name\" { … }."
+		} else if wrapped := x.wrapped(b); wrapped != "" {
+			detail = wrapped
 		}
 		x.report(codeTopLevel, b.TypeRange, detail, b.Type)
 	}

@@ -47,7 +47,7 @@ func TestWhatIsReadAnywhereIsUsed(t *testing.T) {
 }
 
 func TestNothingIsCalledUnusedWhereAReaderMayBeOutOfSight(t *testing.T) {
-	wantFound(t, found(testOptions, "a.hcl", spare+appNamed("a", `"/a"`), "b.hcl", "service \"b\" {"), `b.hcl:1:13 SV0101 unclosed configuration block`)
+	wantFound(t, found(testOptions, "a.hcl", spare+appNamed("a", `"/a"`), "b.hcl", "service \"b\" {"), `b.hcl:1:13 SV0101 a block without its end`)
 	wantFound(t, found(testOptions, "a.hcl", spare+appNamed("a", `"/a", var.y`)), `6:22 SV0207 var.y is not defined`) // it may be what was meant
 	wantFound(t, found(testOptions, "a.hcl", spare+appNamed("a", `"/a", x`)), `6:22 SV0208 nothing is called "x"`)
 	wantFound(t, found(testOptions, "a.hcl", spare+"locals {\n y = var.z\n}\n"+appNamed("a", `local.y`)), `5:6 SV0207 var.z is not defined`)

@@ -93,6 +93,7 @@ func (t target) holds(other target) bool {
 // user can open them.
 func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
 	collectLess()
+	o.Part = !t.isDir
 	loader := spec.NewLoader(o)
 	s, found = loader.Load(t.fsys)
 	read := loader.Files()

@@ -85,7 +85,6 @@ func (o *validateOptions) run() error {
 	}
 	all, files := spec.Findings{}, 0
 	for _, t := range targets {
-		options.Part = !t.isDir
 		_, found, n := t.load(options)
 		all = append(all, found...)
 		files += n

@@ -104,7 +104,7 @@ func TestValidateReadsASetForEveryNodeOfACluster(t *testing.T) {
 func TestEveryFormatNamesTheNodesOfAFinding(t *testing.T) {
 	agents, services := cluster(t)
 	for format, part := range map[string]string{
-		"text":   "s.hcl:4:39: error SV0301: no element for the node, on n2\n",
+		"text":   "s.hcl:4:40: error SV0301: no element for the node, on n2\n",
 		"json":   "\"nodes\": [\n      \"n2\"\n    ]",
 		"sarif":  "no element for the node, on n2. The key",
 		"junit":  `message="no element for the node, on n2"`,
