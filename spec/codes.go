@@ -192,7 +192,7 @@ var codes = []Code{
 	{codeSecretPlace, Error, "a secret can't stand in %q", "Only arguments that are made for secrets keep them out of logs, states, replies and the list of processes."},
 
 	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
-	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
+	{codePlainSecret, Warning, "%s stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
 
 	{codeSameAddress, Error, "address %s is %s's too", "Two that add one address answer for each other, and the first that stops takes it from both."},
 	{codeSamePort, Error, "port %s is %s's too", "The second that listens on a port can't start."},
@@ -216,7 +216,7 @@ var codes = []Code{
 	{codeDeprecated, Warning, "%q is deprecated", "It works in this version, and will not in a later one."},
 	{codeIgnoreReason, Warning, "svcctl:ignore gives no reason", "Who reads it next year can't tell whether it still holds."},
 	{codeIgnoreCode, Warning, "svcctl:ignore can't silence %s", "A code that is unknown, or keeps the set from being read, can't be silenced."},
-	{codeIgnoreUnused, Warning, "svcctl:ignore silences nothing", "What was silenced is mended; the comment would hide the next mistake."},
+	{codeIgnoreUnused, Warning, "svcctl:ignore silences no %s", "What was silenced is mended; the comment would hide the next mistake."},
 }
 
 var codeByName = func() map[string]*Code {

@@ -215,6 +215,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
+	if x.run.budget.hold(v) != nil {
+		return failed
+	}
 	if holdsSecret(v) {
 		if m := d.placeSecret(f, v); m != nil {
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
@@ -233,9 +236,7 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
 	}
-	if f.Secret && x.run.options.Notes {
-		x.noteSecrets(p, f, a)
-	}
+	x.exposed(d, f, p.value.FieldByIndex(f.Index), a)
 	return evaluated
 }
 

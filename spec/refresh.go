@@ -2,7 +2,6 @@ package spec
 
 import (
 	"crypto/sha256"
-	"io/fs"
 	"path"
 	"runtime"
 	"slices"
@@ -81,7 +80,7 @@ func (r *run) bringIn(entries []entry) {
 	each(len(arrivals), func(i int) {
 		a := arrivals[i]
 		a.at = time.Now()
-		a.source, a.err = fs.ReadFile(r.fsys, a.path)
+		a.source, a.err = readFile(r.fsys, a.path, maxFileSize)
 		a.hash = sha256.Sum256(a.source)
 	})
 	var defining []*file
@@ -167,7 +166,7 @@ func (r *run) refreshFile(f *file) {
 		return
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	f.holdings = nil
+	f.holdings, f.plain = nil, nil
 	r.evaluate(f, f.body)
 }
 

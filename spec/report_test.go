@@ -59,7 +59,7 @@ func TestSARIFHasARuleForEachCodeAndAPlaceForEachFinding(t *testing.T) {
 	want := []string{
 		`warning SV0311 a%20b.hcl {"startLine":2,"startColumn":3,"endLine":2,"endColumn":8}`,
 		`error SV0104 a%20b.hcl {"startLine":4,"startColumn":5,"endLine":4,"endColumn":11}`,
-		`note SV0402 a%20b.hcl {"startLine":5,"startColumn":24,"endLine":5,"endColumn":33}`,
+		`warning SV0402 a%20b.hcl {"startLine":5,"startColumn":24,"endLine":5,"endColumn":33}`,
 		`error SV0002 `,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -86,7 +86,7 @@ func TestJUnitCountsErrorsAsFailures(t *testing.T) {
 		findings        Findings
 		strict          bool
 		tests, failures int
-	}{{reported(t), false, 4, 2}, {reported(t), true, 4, 3}, {nil, false, 1, 0}, {nil, true, 1, 0}} {
+	}{{reported(t), false, 4, 2}, {reported(t), true, 4, 4}, {nil, false, 1, 0}, {nil, true, 1, 0}} {
 		s := junitOf(t, c.findings, c.strict)
 		if s.Totals.Tests != c.tests || s.Totals.Failed != c.failures || s.Totals.Passed != c.tests-c.failures {
 			t.Errorf("%+v, want %d tests of which %d failed", s.Totals, c.tests, c.failures)
@@ -190,7 +190,7 @@ func TestGitHubCommandsAreOfTheDocumentedForm(t *testing.T) {
 		}
 		want := map[string]string{"title": x.Code}
 		if x.File != "" {
-			want["file"] = x.File
+			want["file"] = plainText(x.File)
 		}
 		if x.Range.Start.Line > 0 {
 			want["line"], want["endLine"] = strconv.Itoa(x.Range.Start.Line), strconv.Itoa(x.Range.End.Line)
@@ -228,7 +228,7 @@ func TestGitHubSeesEachFindingAtItsLine(t *testing.T) {
 	want := []string{
 		"::warning file=a b.hcl,line=2,endLine=2,col=3,endColumn=8,title=SV0311::",
 		`::error file=a b.hcl,line=4,endLine=4,col=5,endColumn=11,title=SV0104::app has no argument "comand". 100%25%0Asure`,
-		"::notice file=a b.hcl,line=5,endLine=5,col=24,endColumn=33,title=SV0402::",
+		"::warning file=a b.hcl,line=5,endLine=5,col=24,endColumn=33,title=SV0402::",
 		"::error title=SV0002::no service is declared. Is it the right folder?",
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")

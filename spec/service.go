@@ -65,7 +65,8 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 		x.settleNodes()
 		f.findings = append(f.findings, x.findings...)
 	}()
-	f.reads = x.readNames(allExpressions(body, nil)...)
+	exprs := allExpressions(body, nil)
+	f.reads, f.varies = x.readNames(exprs...), x.variesIn(exprs)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {
 		if rd.val == nil || !rd.val.ok {

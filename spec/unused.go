@@ -11,7 +11,7 @@ import (
 // reads is no mistake of its own. Nothing is said where a reader may be out of sight, nor
 // beside mistakes that keep the set from being read: one of them may be a reader's.
 func (r *run) checkUnused() {
-	if len(r.table) == 0 || r.options.Part || r.unread() {
+	if len(r.table) == 0 || r.options.Part || r.unsound() {
 		return
 	}
 	used := map[*definition]bool{}
@@ -46,8 +46,8 @@ func (r *run) checkUnused() {
 	}
 }
 
-// unread says whether the set has mistakes that keep it from being read.
-func (r *run) unread() bool {
+// unsound says whether the set has mistakes that keep it from being read.
+func (r *run) unsound() bool {
 	keeps := func(f Finding) bool { return f.Severity == Error && !codeByName[f.Code].Silent() }
 	if r.anyBad || slices.ContainsFunc(r.findings, keeps) {
 		return true

@@ -28,3 +28,13 @@ func TestAFileOfAFolderMayDefineWhatAnotherReads(t *testing.T) {
 		t.Errorf("the folder: exit %d\n%s", code, out)
 	}
 }
+
+func TestAPasswordInAFileIsAWarningAndIsNotWritten(t *testing.T) {
+	dir := folderOf(t, "a.hcl", "service \"a\" {\n  app \"b\" {\n    command = [\"/bin/true\", \"--password=hunter2\"]\n    env     = { PGPASSWORD = \"hunter2\" }\n  }\n}\n")
+	for _, format := range formats {
+		code, out, stderr := runLine("validate", "--format="+format, dir)
+		if code != exitDone || strings.Count(out, "SV0402") < 2 || strings.Contains(out+stderr, "hunter2") {
+			t.Errorf("%s: exit %d\n%s%s", format, code, out, stderr)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,15 +79,11 @@ func (t target) holds(other target) bool {
 		return false
 	}
 	inside, err := filepath.Rel(t.real, other.real)
-	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
+	if err != nil || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
 		return false
 	}
-	for _, part := range strings.Split(inside, "/") {
-		if strings.HasPrefix(part, ".") {
-			return false
-		}
-	}
-	return true
+	// A set is read without what is hidden; and what begins with .. is not inside.
+	return !slices.ContainsFunc(strings.Split(inside, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
 }
 
 // load reads a target, and says how many files it read. Its findings name files as the
@@ -142,7 +139,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	options := spec.Options{Kinds: newKinds(nil), Notes: notes, Part: !t.isDir}
+	options := spec.Options{Kinds: newKinds(nil), Notes: notes}
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}

@@ -47,7 +47,7 @@ func (p *program) validateCommand() *cobra.Command {
 	f.StringVar(&o.cluster, "cluster", "", "the folder of the nodes' agent.hcl files")
 	f.StringArrayVar(&o.nodes, "node", nil, "a node: its name, or name=n1,label=site=paris,label=rack=2; can be repeated")
 	f.BoolVar(&o.strict, "strict", false, "warnings fail too")
-	f.BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (other formats than text always have it)")
+	f.BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open (other formats than text always have it)")
 	// These fail only for a flag that is not there.
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.MarkFlagDirname("cluster")
