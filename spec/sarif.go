@@ -29,11 +29,16 @@ type sarifText struct {
 	Text string `json:"text"`
 }
 
+type sarifPage struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
 type sarifRule struct {
 	ID      string    `json:"id"`
 	Short   sarifText `json:"shortDescription"`
 	Full    sarifText `json:"fullDescription"`
-	Help    sarifText `json:"help"`
+	Help    sarifPage `json:"help"`
 	Default struct {
 		Level Severity `json:"level"`
 	} `json:"defaultConfiguration"`
@@ -127,7 +132,7 @@ func (f Finding) rule() sarifRule {
 	code := codeByName[f.Code]
 	r := sarifRule{
 		ID: f.Code, Short: sarifText{f.sort()}, Full: sarifText{code.Why},
-		Help: sarifText{fmt.Sprintf("%s `svcctl explain %s` tells more.", code.Why, f.Code)},
+		Help: sarifHelp(code),
 	}
 	r.Default.Level = code.Severity
 	r.Properties.Tags, r.Properties.Severity = []string{"svcctl"}, string(code.Severity)
@@ -135,6 +140,23 @@ func (f Finding) rule() sarifRule {
 		r.Properties.Severity = "recommendation"
 	}
 	return r
+}
+
+// sarifHelp is the code's page, with its example.
+func sarifHelp(c *Code) sarifPage {
+	p := PageOf(c.Code)
+	text := c.Why + "\n\n" + p.Text + "\n"
+	h := sarifPage{text, text}
+	for _, part := range []struct {
+		title string
+		*Example
+	}{{"Wrong", p.Wrong}, {"Right", p.Right}} {
+		if part.Example != nil {
+			h.Text += "\n" + part.title + ":\n\n" + part.Text
+			h.Markdown += "\n" + part.title + ":\n\n```hcl\n" + part.Text + "```\n"
+		}
+	}
+	return h
 }
 
 // sarifPlace points at the file's begin where the file as a whole is meant: code scanning
