@@ -121,6 +121,9 @@ func Nearest(word string, words []string) string {
 			continue
 		}
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
+		if d == 2 && len(word) == len(w) && sameLetters(word, w) { // two that changed places
+			d = 1
+		}
 		if d < bestDistance && d < len(w) {
 			best, bestDistance = w, d
 		}

@@ -22,7 +22,12 @@ const (
 
 // mayDefine says whether a file can hold variables or locals, without parsing it.
 func mayDefine(src []byte) bool {
-	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
+	for _, word := range []string{"variable", "locals", "\nvar", "\nlocal"} { // the last two at the top level, where they may be misspelt
+		if bytes.Contains(src, []byte(word)) {
+			return true
+		}
+	}
+	return bytes.HasPrefix(src, []byte("var")) || bytes.HasPrefix(src, []byte("local"))
 }
 
 // parse looks at the content of a file. It touches nothing but f.
@@ -94,7 +99,7 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 }
 
 func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
-	if f, is := noText(name, src); is {
+	if f, is := notText(name, src); is {
 		return nil, []Finding{f}, true
 	}
 	if at := max(bytes.Index(src, []byte(markBegin)), bytes.Index(src, []byte(markEnd))); at >= 0 {

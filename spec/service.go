@@ -119,6 +119,9 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 		}
 		x.report(codeNoEffect, b.TypeRange, "A cluster of one fences nobody and keeps no policy.", b.Type, "in a cluster of one")
 	default:
+		if len(b.Labels) == 1 && meant(b.Type, topLevelBlocks) == "service" { // who names it makes no second mistake
+			x.file.lost = append(x.file.lost, b.Labels[0])
+		}
 		known := topLevelBlocks
 		if x.file.path == clusterFile {
 			known = clusterBlocks
