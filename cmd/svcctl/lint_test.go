@@ -30,10 +30,10 @@ func TestAFileOfAFolderMayDefineWhatAnotherReads(t *testing.T) {
 }
 
 func TestAPasswordInAFileIsAWarningAndIsNotWritten(t *testing.T) {
-	dir := folderOf(t, "a.hcl", "service \"a\" {\n  app \"b\" {\n    command = [\"/bin/true\", \"--password=hunter2\"]\n    env     = { PGPASSWORD = \"hunter2\" }\n  }\n}\n")
+	dir := folderOf(t, "a.hcl", "service \"a\" {\n  app \"b\" {\n    command = [\"/bin/true\", \"--password=s3same9\"]\n    env     = { PGPASSWORD = \"s3same9\" }\n  }\n}\n")
 	for _, format := range formats {
 		code, out, stderr := runLine("validate", "--format="+format, dir)
-		if code != exitDone || strings.Count(out, "SV0402") < 2 || strings.Contains(out+stderr, "hunter2") {
+		if code != exitDone || strings.Count(out, "SV0402") < 2 || strings.Contains(out+stderr, "s3same9") {
 			t.Errorf("%s: exit %d\n%s%s", format, code, out, stderr)
 		}
 	}
