@@ -292,7 +292,7 @@ func (x *completion) words(a *argument, quote string) {
 			}
 		}
 	case "nodes":
-		offer(itemWord, "node", x.w.nodes())
+		offer(itemWord, "node", x.w.nodes(x.d.text.at(x.word)))
 	}
 }
 

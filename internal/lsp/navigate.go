@@ -237,8 +237,9 @@ func (s *server) symbols(d *document) (any, error) {
 	return flat, nil
 }
 
-// nodes lists the nodes that the set names: agents' own, and candidates of services.
-func (w *world) nodes() []string {
+// nodes lists the nodes that the set names: agents' own, and candidates of services. The
+// word at the cursor is none by being there.
+func (w *world) nodes(typed string) []string {
 	var out []string
 	for _, p := range w.paths {
 		o := w.outlines[p]
@@ -247,8 +248,11 @@ func (w *world) nodes() []string {
 			out = append(out, s.nodes...)
 		}
 	}
+	if i := slices.Index(out, typed); i >= 0 {
+		out = slices.Delete(out, i, i+1)
+	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Compact(slices.DeleteFunc(out, func(n string) bool { return n == "" }))
 }
 
 // services lists what other services of the set are called from inside a service.
