@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +83,45 @@ func TestNeovimIsServedFromOpenToExit(t *testing.T) {
 	}
 	if !strings.Contains(string(renamed), `listen = "--listen=${var.address}"`) {
 		t.Errorf("the other file holds\n%s", renamed)
+	}
+}
+
+// What the manual tells people to write, but for the folder of the program.
+func TestTheManualsSettingsForNeovimServeAFile(t *testing.T) {
+	page, err := os.ReadFile("../../docs/editors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```lua\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("the page has %d blocks of Lua, want those for 0.11 and before", len(blocks))
+	}
+	set, out := copySet(t), filepath.Join(t.TempDir(), "seen")
+	script := filepath.Join(t.TempDir(), "init.lua")
+	rest := `
+vim.cmd("filetype on")
+vim.cmd("edit orders.hcl")
+vim.bo.filetype = "hcl"
+local seen = vim.wait(30000, function() return #vim.diagnostic.get(0) > 0 end, 10)
+vim.fn.writefile({ seen and vim.diagnostic.get(0)[1].message or "nothing" }, vim.env.OUT)
+vim.cmd("qall!")
+`
+	for i, block := range blocks {
+		code := "if vim.lsp.config == nil then\n" + string(block[1]) + "end\n"
+		if i == 0 {
+			code = "if vim.lsp.config ~= nil then\n" + string(block[1]) + "end\n"
+		}
+		rest = code + rest
+	}
+	if err := os.WriteFile(script, []byte("vim.cmd(\"cd \" .. vim.fn.fnameescape(vim.env.SET))\n"+rest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	neovim(t, script, "SET="+set, "OUT="+out, "PATH="+filepath.Dir(program(t))+":"+os.Getenv("PATH"))
+	got, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(got), `ip has no argument "intrface"`) {
+		t.Errorf("Neovim shows %s", got)
 	}
 }

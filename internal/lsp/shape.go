@@ -167,18 +167,6 @@ func (sh *shape) arg(name string) *argument {
 	return nil
 }
 
-func (sh *shape) block(name string) *inner {
-	if sh == nil {
-		return nil
-	}
-	for i := range sh.blocks {
-		if sh.blocks[i].name == name {
-			return &sh.blocks[i]
-		}
-	}
-	return nil
-}
-
 // typeText is what an argument holds, in words.
 func (a *argument) typeText() string {
 	switch {

@@ -309,17 +309,6 @@ func (b *block) attr(name string) *attribute {
 	return nil
 }
 
-// top is the block at the top level that holds b, nil for the file itself.
-func (b *block) top() *block {
-	for b.parent != nil && b.parent.parent != nil {
-		b = b.parent
-	}
-	if b.parent == nil {
-		return nil
-	}
-	return b
-}
-
 // strings lists the texts without templates in an expression.
 func (t *tree) strings(a *attribute) []label {
 	var out []label
