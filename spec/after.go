@@ -14,6 +14,17 @@ import (
 func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *hcl.EvalContext) ([]Address, bool) {
 	var out []Address
 	ok := true
+	for _, e := range valueExpressions(d.block.Body) {
+		for _, t := range x.variables(e) {
+			target := s.find(t.RootName(), second(t))
+			if target == nil {
+				d.readsNode = d.readsNode || t.RootName() == "node"
+				continue
+			}
+			d.readsNode = d.readsNode || target.readsNode
+			out = append(out, target.addresses(stepKey(target, t))...)
+		}
+	}
 	written := d.block.Body.Attributes["after"]
 	if written != nil {
 		list, isList := written.Expr.(*hclsyntax.TupleConsExpr)
@@ -28,15 +39,6 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 		for _, e := range list.Exprs {
 			addresses, good := x.afterOne(s, e, may, ctx)
 			out, ok = append(out, addresses...), ok && good
-		}
-	}
-	for _, e := range valueExpressions(d.block.Body) {
-		for _, t := range x.variables(e) {
-			target := s.find(t.RootName(), second(t))
-			if target == nil {
-				continue
-			}
-			out = append(out, target.addresses(stepKey(target, t))...)
 		}
 	}
 	slices.Sort(out)

@@ -17,6 +17,7 @@ type part struct {
 	value   reflect.Value // of the struct, addressable
 	unknown map[string]bool
 	failed  map[string]bool // arguments and blocks that hold less than was written
+	refused []string        // arguments that the struct finds mistaken
 }
 
 // fixedDefaults are the arguments of a schema when nothing is written.
@@ -314,6 +315,7 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
 			result = failed
+			p.refused = append(p.refused, problem.Field)
 		}
 	}
 	return result

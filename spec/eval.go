@@ -21,7 +21,9 @@ type evaluation struct {
 	run      *run
 	file     *file
 	stack    []*definition // definitions that wait for this one
+	node     Node          // "": none in particular
 	findings []Finding
+	onEach   distinct // what was found for single nodes
 	vars     *hcl.EvalContext
 	read     map[hclsyntax.Expression][]hcl.Traversal // what variables has answered
 }
@@ -158,8 +160,12 @@ func (x *evaluation) reportSecretUse(at hcl.Range) {
 	x.report(codeSecretUse, at, "Its value is only known on the node, when it is used: pass it on whole, or put it into text with ${ }.")
 }
 
-// said takes the reason out of what HCL says about an operator that fails.
+// said takes the reason out of what HCL says about an operator that fails, and says
+// what there is where something is not.
 func said(d *hcl.Diagnostic) (summary, detail string) {
+	if summary, detail, is := absent(d); is {
+		return summary, detail
+	}
 	if why, is := strings.CutPrefix(d.Detail, "Error during operation: "); is {
 		if summary, detail, is = strings.Cut(why, ": "); is {
 			return summary, strings.ToUpper(detail[:1]) + detail[1:]

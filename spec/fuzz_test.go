@@ -23,53 +23,61 @@ func seeds(f *testing.F) {
 	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = jsondecode(\"{}\")\n  b = try(local.a.b, cidrhost(\"10.0.0.0/8\", -1))\n}\n"))
 	f.Add([]byte("locals {\n  a = secret(\"a\")\n  b = [for k, v in { x = \"${local.a}-\" } : v if k == try(upper(v), v)]\n  c = { (local.b[0]) = 1 }[local.a] ? 1 : can(local.a[\"x\"])\n}\nservice \"s\" {\n  app \"m\" {\n    for_each = { a = local.a }\n    command = [each.value]\n    env = merge({ A = format(\"%s\", each.value) }, zipmap(keys({ b = 1 }), [local.a]))\n  }\n}\n"))
+	f.Add([]byte("assert {\n  condition = node.name != \"n1\"\n  message = node.labels.rack\n}\nservice \"s\" {\n  nodes = [\"n1\", \"n2\"]\n  mount \"m\" {\n    device = { n1 = \"/dev/a\" }[node.name]\n    path = \"/srv/${node.labels[\"site\"]}\"\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = <<-EOT\n    x ${1e9}\n  EOT\n}\n"))
 }
 
 // FuzzLoad: whatever a file holds, loading ends, says the same twice, also when the
-// loader knew another set before, and gives either a set or a reason.
+// loader knew another set before, and gives either a set or a reason. That holds for
+// one node, and for the candidates of a cluster.
 func FuzzLoad(f *testing.F) {
 	seeds(f)
+	cluster := Options{Kinds: testKinds, Nodes: threeNodes[:2]}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if len(src) > 1<<14 {
 			return
 		}
-		m := set("x/a.hcl", string(src), "b.hcl", "locals {\n  user = \"nobody\"\n}\n")
-		one := NewLoader(testOptions)
-		s, findings := one.Load(m)
-		if (s == nil) != findings.HasErrors() {
-			t.Fatalf("set %v with findings\n%s", s != nil, printed(findings))
-		}
-		for _, x := range findings { // what stands around them are lines of the file
-			if holdsMark(x.Summary + x.Detail) {
-				t.Errorf("a mark is shown: %q %q", x.Summary, x.Detail)
-			}
-		}
-		if !utf8.ValidString(printed(findings)) {
-			t.Error("findings are not printable")
-		}
-		again, repeated := one.Load(m)
-		two := NewLoader(testOptions)
-		other := set("x/a.hcl", "service \"other\" {}\n")
-		two.Load(other)
-		write(other, "x/a.hcl", string(src))
-		other["b.hcl"] = m["b.hcl"]
-		fresh, changed := two.Load(other)
-		if printed(repeated) != printed(findings) || printed(changed) != printed(findings) {
-			t.Fatalf("first\n%sagain\n%safter another set\n%s", printed(findings), printed(repeated), printed(changed))
-		}
-		if s == nil {
-			return
-		}
-		for _, n := range s.Names {
-			if again.Services[n] != s.Services[n] {
-				t.Errorf("service %s is new, and nothing changed", n)
-			}
-			if fresh.Services[n].Digest != s.Services[n].Digest {
-				t.Errorf("service %s has another digest", n)
-			}
-		}
+		fuzzLoad(t, testOptions, src)
+		fuzzLoad(t, cluster, src)
 	})
+}
+
+func fuzzLoad(t *testing.T, options Options, src []byte) {
+	m := set("x/a.hcl", string(src), "b.hcl", "locals {\n  user = \"nobody\"\n}\n")
+	one := NewLoader(options)
+	s, findings := one.Load(m)
+	if (s == nil) != findings.HasErrors() {
+		t.Fatalf("set %v with findings\n%s", s != nil, printed(findings))
+	}
+	for _, x := range findings { // what stands around them are lines of the file
+		if holdsMark(x.Summary + x.Detail) {
+			t.Errorf("a mark is shown: %q %q", x.Summary, x.Detail)
+		}
+	}
+	if !utf8.ValidString(printed(findings)) {
+		t.Error("findings are not printable")
+	}
+	again, repeated := one.Load(m)
+	two := NewLoader(options)
+	other := set("x/a.hcl", "service \"other\" {}\n")
+	two.Load(other)
+	write(other, "x/a.hcl", string(src))
+	other["b.hcl"] = m["b.hcl"]
+	fresh, changed := two.Load(other)
+	if printed(repeated) != printed(findings) || printed(changed) != printed(findings) {
+		t.Fatalf("first\n%sagain\n%safter another set\n%s", printed(findings), printed(repeated), printed(changed))
+	}
+	if s == nil {
+		return
+	}
+	for _, n := range s.Names {
+		if again.Services[n] != s.Services[n] {
+			t.Errorf("service %s is new, and nothing changed", n)
+		}
+		if fresh.Services[n].Digest != s.Services[n].Digest {
+			t.Errorf("service %s has another digest", n)
+		}
+	}
 }
 
 // FuzzFormat: formatting what was formatted changes nothing, and never the meaning.

@@ -3,6 +3,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -15,9 +16,9 @@ import (
 
 // Node is what expressions may read of the node they are evaluated for.
 type Node struct {
-	Name    string // "": not known, so that node.* have no known value
-	Labels  map[string]string
-	Cluster string
+	Name    string            // "": not known, so that node.* have no known value
+	Labels  map[string]string // nil: not known
+	Cluster string            // "": not known
 }
 
 // Options say for whom a set is read.
@@ -53,10 +54,11 @@ type file struct {
 	id           identity
 	racy         bool
 	hash         [sha256.Size]byte
-	agent        bool // an agent's own configuration: not part of the set
-	parsed       bool // once its content was looked at
-	broken       bool // not HCL: what it defines is not known
-	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	agent        bool  // an agent's own configuration: not part of the set
+	parsed       bool  // once its content was looked at
+	broken       bool  // not HCL: what it defines is not known, or not all of it
+	torn         *torn // what is known of a broken file; nil: nothing
+	incomplete   bool  // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
 	reads        []read
 	includes     []include
@@ -65,6 +67,7 @@ type file struct {
 	mentions     []mention
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
+	holdings     []holding
 	findings     []Finding
 }
 
@@ -94,7 +97,9 @@ type run struct {
 	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	unread       bool // some file could not even be read
 	badIn        map[string]bool
+	tornIn       map[string][]*torn
 	findings     []Finding
 }
 
@@ -107,7 +112,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
+		options: o.forNodes(), files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }
@@ -134,8 +139,12 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
+		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{},
 		fingerprints: map[string]string{},
+	}
+	if len(r.options.Nodes) > maxNodes {
+		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
+		return nil, r.findings
 	}
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
@@ -168,7 +177,10 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		}
 	}
 	for _, p := range r.paths {
-		if f := files[p]; f.broken {
+		switch f := files[p]; {
+		case f.torn != nil:
+			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
+		case f.broken:
 			r.badIn[f.folder] = true
 		}
 	}
@@ -199,7 +211,7 @@ func (r *run) current(e entry) (f *file, fresh bool) {
 	now := time.Now()
 	src, ok := r.read(e)
 	if !ok {
-		r.anyBad, r.badIn[path.Dir(e.path)] = true, true
+		r.anyBad, r.unread, r.badIn[path.Dir(e.path)] = true, true, true
 		return nil, false
 	}
 	hash := sha256.Sum256(src)
@@ -248,7 +260,7 @@ func (r *run) refresh(f *file) {
 		r.bodies[f] = body
 	}
 	defer r.forget(f)
-	if f.agent || f.broken {
+	if f.agent || f.broken && f.torn == nil {
 		return
 	}
 	body := r.bodies[f]
@@ -261,6 +273,7 @@ func (r *run) refresh(f *file) {
 		}
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
+	f.holdings = nil
 	r.evaluate(f, body)
 }
 
@@ -278,7 +291,8 @@ func (r *run) forget(f *file) {
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark &&
+			x.Code != codeSyntax && x.Code != codeTooDeep && x.Code != codeSwallowed
 	})
 }
 

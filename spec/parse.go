@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	byteOrderMark = "\ufeff"
+
 	maxNesting   = 64   // brackets in brackets
 	maxOperators = 1000 // in one expression
 	maxLoops     = 2    // for in for
@@ -39,20 +41,28 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.findings, f.broken = findings, broken
 	if broken {
 		f.incomplete = true
-		return nil
-	}
-	if isAgentFile(f, body) {
+		if body == nil {
+			return nil
+		}
+		var wrong []Finding
+		if body, f.torn, wrong = recoverFile(f.path, src); body == nil {
+			return nil
+		}
+		if wrong != nil {
+			f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), wrong...)
+		}
+	} else if isAgentFile(f, body) {
 		f.agent, f.findings = true, nil
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
 	if slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Code == codeTooLarge }) {
-		f.broken, f.incomplete = true, true
+		f.broken, f.incomplete, f.torn = true, true, nil
 		return nil
 	}
 	if at, deep := deepLoop(body, src); deep {
 		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
-		f.broken, f.incomplete = true, true
+		f.broken, f.incomplete, f.torn = true, true, nil
 		return nil
 	}
 	f.definitions = collectDefinitions(f, body)
@@ -153,31 +163,36 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
 			"U+E0C0 and U+E0C1 stand for secrets: remove it, and write secret(\"name\").")}, true
 	}
-	if at, deep := tooDeep(name, src); deep {
+	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at,
 			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
 	}
-	parsed, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	var findings, wrong []Finding
+	body, findings, wrong := parseText(name, src, hcl.InitialPos)
+	return body, append(findings, wrong...), len(wrong) > 0 || body == nil
+}
+
+// parseText parses a file, or a piece of one that begins at pos: what is set twice, and
+// the mistakes in the syntax.
+func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, findings, wrong []Finding) {
+	parsed, diags := hclsyntax.ParseConfig(src, name, pos)
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
 			continue
 		}
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
-			word := string(at.SliceBytes(src))
+			word := string(src[at.Start.Byte-pos.Byte : at.End.Byte-pos.Byte])
 			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
 			continue
 		}
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
 	}
-	body, _ := parsed.Body.(*hclsyntax.Body)
-	if body != nil {
+	if body, _ = parsed.Body.(*hclsyntax.Body); body != nil {
 		for _, at := range guardTree(body) {
 			findings = append(findings, newFinding(codeMark, at, "U+E0C0 and U+E0C1 stand for secrets: write secret(\"name\")."))
 		}
 	}
-	return body, append(findings, withoutConsequences(wrong, src)...), len(wrong) > 0 || body == nil
+	return body, findings, withoutConsequences(wrong, src, pos)
 }
 
 // rangeAt is the place of one character of n bytes.
@@ -200,11 +215,11 @@ var openQuotes = []string{
 
 // withoutConsequences keeps the first mistake of each line, and of those in and behind
 // an open quote the first.
-func withoutConsequences(wrong []Finding, src []byte) []Finding {
+func withoutConsequences(wrong []Finding, src []byte, pos hcl.Pos) []Finding {
 	slices.SortStableFunc(wrong, func(a, b Finding) int { return a.Range.Start.Byte - b.Range.Start.Byte })
-	open := len(src) + 1
+	open := pos.Byte + len(src) + 1
 	if slices.ContainsFunc(wrong, func(f Finding) bool { return f.Summary == openQuotes[0] }) {
-		open = openQuote(src)
+		open = openQuote(src, pos)
 	}
 	var kept []Finding
 	for _, f := range wrong {
@@ -221,8 +236,8 @@ func withoutConsequences(wrong []Finding, src []byte) []Finding {
 
 // openQuote is where the first text begins that does not end on its line. The mistake
 // may lie inside its ${ }, where a missing quote moves all others.
-func openQuote(src []byte) int {
-	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+func openQuote(src []byte, pos hcl.Pos) int {
+	tokens, _ := hclsyntax.LexConfig(src, "", pos)
 	var open []int
 	for _, t := range tokens {
 		switch t.Type {
@@ -236,7 +251,7 @@ func openQuote(src []byte) int {
 			}
 		}
 	}
-	return len(src) + 1
+	return pos.Byte + len(src) + 1
 }
 
 func rangeOf(d *hcl.Diagnostic, name string) hcl.Range {
@@ -270,7 +285,7 @@ func invalidUTF8(src []byte) int {
 // tooDeep finds what would make the parser, which is recursive, use up its stack.
 // Most files have too few brackets and operators for that; only the others pay for
 // a look at their tokens.
-func tooDeep(name string, src []byte) (hcl.Range, bool) {
+func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
 	suspects := 0
 	for _, c := range src {
 		switch c {
@@ -281,7 +296,7 @@ func tooDeep(name string, src []byte) (hcl.Range, bool) {
 	if suspects < maxOperators {
 		return hcl.Range{}, false
 	}
-	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	tokens, _ := hclsyntax.LexConfig(src, name, pos)
 	depth, inner, operators := 0, 0, 0 // inner counts the open brackets in which a newline ends nothing
 	for _, t := range tokens {
 		switch t.Type {

@@ -25,7 +25,7 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 		return x.checkDefined(t)
 	case "node":
 		if !may.node {
-			x.report(codeNodeInArg, t.SourceRange(), "Resource arguments may read node.*: there it may differ from node to node.", "node.*")
+			x.report(codeNodeInArg, t.SourceRange(), "Arguments of resources, and assertions, may read node.*: there it may differ from node to node.", "node.*")
 			return false
 		}
 		return x.checkAttribute(t, "name", "labels")
@@ -107,7 +107,7 @@ func (x *evaluation) checkDefined(t hcl.Traversal) bool {
 	if v != nil {
 		return v.ok
 	}
-	if x.run.uncertain(x.file.folder) {
+	if x.run.uncertain(x.file.folder, name) {
 		x.file.incomplete = true
 		return false
 	}

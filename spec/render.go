@@ -30,7 +30,7 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 		if at := x.where(); at != "" {
 			b.WriteString(paint("1", at) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.Summary)
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.statement())
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
@@ -100,6 +100,7 @@ type findingJSON struct {
 	EndColumn int      `json:"end_column"`
 	Summary   string   `json:"summary"`
 	Detail    string   `json:"detail"`
+	Nodes     []string `json:"nodes"`
 }
 
 // WriteJSON writes the findings as an array.
@@ -108,7 +109,7 @@ func (f Findings) WriteJSON(w io.Writer) {
 	for _, x := range f {
 		out = append(out, findingJSON{
 			x.Code, x.Severity, x.File, x.Range.Start.Line, x.Range.Start.Column,
-			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail,
+			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail, append([]string{}, x.Nodes...),
 		})
 	}
 	e := json.NewEncoder(w)

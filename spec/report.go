@@ -45,6 +45,12 @@ type sarifResult struct {
 	Level   Severity     `json:"level"` // our severities are its levels
 	Message sarifText    `json:"message"`
 	Places  []sarifPlace `json:"locations,omitempty"`
+	More    *sarifMore   `json:"properties,omitempty"`
+}
+
+// sarifMore is what SARIF has no word for.
+type sarifMore struct {
+	Nodes []string `json:"nodes"`
 }
 
 type sarifRun struct {
@@ -80,6 +86,9 @@ func (f Findings) WriteSARIF(w io.Writer, version string) {
 			}
 			r.Places = []sarifPlace{p}
 		}
+		if len(x.Nodes) > 0 {
+			r.More = &sarifMore{x.Nodes}
+		}
 		run.Results = append(run.Results, r)
 	}
 	e := json.NewEncoder(w)
@@ -101,9 +110,9 @@ func (f Finding) sort() string {
 
 func (f Finding) message() string {
 	if f.Detail == "" {
-		return f.Summary
+		return f.statement()
 	}
-	return f.Summary + ". " + f.Detail
+	return f.statement() + ". " + f.Detail
 }
 
 type junitCase struct {
@@ -130,10 +139,10 @@ func (f Findings) WriteJUnit(w io.Writer) {
 		Cases    []junitCase `xml:"testcase"`
 	}{Name: "svcctl validate"}
 	for _, x := range f {
-		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.Summary, " ")}
+		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.statement(), " ")}
 		if x.Severity == Error {
 			suite.Failures++
-			c.Failure = &junitFailure{x.Summary, x.Code, x.where() + "\n" + x.Detail}
+			c.Failure = &junitFailure{x.statement(), x.Code, x.where() + "\n" + x.Detail}
 		} else {
 			c.Out = string(x.Severity) + ": " + x.message()
 		}

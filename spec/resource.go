@@ -26,6 +26,7 @@ type resourceDraft struct {
 	instances   map[string]*Resource
 	keys        []string // in the order of evaluation
 	unknownKeys bool
+	readsNode   bool                            // its values may differ from node to node
 	exports     map[string]map[string]cty.Value // by key
 	broken      bool                            // said why; what reads it is not looked at
 }
@@ -353,12 +354,16 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		ok = ok && good
 	}
 	res.After = after
-	if got == failed || !ok {
-		return false
+	complete := got != failed && ok
+	if complete {
+		res.Config = config.value.Addr().Interface()
+		if a, is := res.Config.(Addressed); is {
+			a.SetAddress(res.Address)
+		}
 	}
-	res.Config = config.value.Addr().Interface()
-	if a, is := res.Config.(Addressed); is {
-		a.SetAddress(res.Address)
+	x.hold(s, d, e, config, own, res, complete)
+	if !complete {
+		return false
 	}
 	if rc, is := res.Config.(ReadyByChecker); is {
 		res.ReadyByChecks = rc.ReadyByChecks()

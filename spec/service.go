@@ -30,12 +30,15 @@ type serviceDraft struct {
 	byKind      map[string]map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
+	torn        *torn // nil: all of its text can be read
+	occupants   []*occupant
+	holders     []holder
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
 
 func (s *serviceDraft) misnamed(kind, name string) bool {
-	return s.brokenNames[kind] || s.brokenNames[kind+"."+name]
+	return s.brokenNames[kind] || s.brokenNames[kind+"."+name] || s.torn.mayHold(name) || name == "" && s.torn.mayHold(kind)
 }
 
 func (s *serviceDraft) resourceHint(kind, name string) string {
@@ -57,8 +60,11 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 
 // evaluate reads all top-level blocks of a file.
 func (r *run) evaluate(f *file, body *hclsyntax.Body) {
-	x := &evaluation{run: r, file: f}
-	defer func() { f.findings = append(f.findings, x.findings...) }()
+	x := &evaluation{run: r, file: f, node: r.options.Node}
+	defer func() {
+		x.settleNodes()
+		f.findings = append(f.findings, x.findings...)
+	}()
 	f.reads = x.readNames(allExpressions(body, nil)...)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {
@@ -72,6 +78,7 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
 		x.topLevel(b)
 	}
+	x.reportSwallowed(body)
 }
 
 func allExpressions(body *hclsyntax.Body, out []hclsyntax.Expression) []hclsyntax.Expression {
@@ -174,55 +181,12 @@ func (x *evaluation) variable(b *hclsyntax.Block) {
 	}
 }
 
-func (x *evaluation) assert(b *hclsyntax.Block) {
-	if !x.labels(b, 0, "no label") {
-		return
-	}
-	d := &decoding{what: "assert", body: b.Body, args: []string{"condition", "message"}}
-	explained := map[string]bool{}
-	for _, a := range sortedAttributes(b.Body) {
-		if !slices.Contains(d.args, a.Name) {
-			x.reportArgument(d, a, explained)
-		}
-	}
-	for _, inner := range b.Body.Blocks {
-		x.reportBlock(d, inner, explained)
-	}
-	for _, name := range d.args {
-		if b.Body.Attributes[name] == nil && !explained[name] {
-			x.report(codeMissing, b.TypeRange, "An assertion is a condition and what to say when it is false.", "assert", name)
-		}
-	}
-	condition, message := b.Body.Attributes["condition"], b.Body.Attributes["message"]
-	if condition == nil || message == nil {
-		return
-	}
-	ctx := x.serviceContext(nil, false)
-	text, gotText := x.eval(message.Expr, access{}, ctx)
-	v, got := x.eval(condition.Expr, access{}, ctx)
-	if got == failed || gotText == failed {
-		x.file.incomplete = true
-		return
-	}
-	if v.Type() != cty.Bool || v.IsNull() {
-		x.report(codeType, condition.Expr.Range(), fmt.Sprintf("It is %s.", typeName(v.Type())), "condition", "true or false")
-		return
-	}
-	if text.Type() != cty.String || text.IsNull() {
-		x.report(codeType, message.Expr.Range(), fmt.Sprintf("It is %s.", typeName(text.Type())), "message", "text")
-		return
-	}
-	if v.IsKnown() && v.False() && text.IsKnown() {
-		x.report(codeAssert, condition.Expr.Range(), text.AsString())
-	}
-}
-
-// serviceContext adds to the file's names what the place may read.
-func (x *evaluation) serviceContext(s *serviceDraft, nodeKnown bool) *hcl.EvalContext {
-	n := x.run.options.Node
+// serviceContext adds to the file's names what the place may read. What differs from
+// node to node has a value only where the place is on the node.
+func (x *evaluation) serviceContext(s *serviceDraft, onNode bool) *hcl.EvalContext {
 	cluster := cty.UnknownVal(cty.String)
-	if n.Name != "" {
-		cluster = cty.StringVal(n.Cluster)
+	if x.node.Cluster != "" {
+		cluster = cty.StringVal(x.node.Cluster)
 	}
 	vars := map[string]cty.Value{"cluster": cty.ObjectVal(map[string]cty.Value{"name": cluster})}
 	if s != nil {
@@ -231,18 +195,11 @@ func (x *evaluation) serviceContext(s *serviceDraft, nodeKnown bool) *hcl.EvalCo
 			own = cty.StringVal(s.name)
 		}
 		vars["service"] = cty.ObjectVal(map[string]cty.Value{"name": own})
-		name, labels := cty.UnknownVal(cty.String), cty.UnknownVal(cty.Map(cty.String))
-		if n.Name != "" && nodeKnown {
-			name, labels = cty.StringVal(n.Name), cty.MapValEmpty(cty.String)
-			if len(n.Labels) > 0 {
-				m := map[string]cty.Value{}
-				for k, v := range n.Labels {
-					m[k] = cty.StringVal(v)
-				}
-				labels = cty.MapVal(m)
-			}
-		}
-		vars["node"] = cty.ObjectVal(map[string]cty.Value{"name": name, "labels": labels})
+	}
+	if onNode {
+		vars["node"] = x.node.value()
+	} else if s != nil {
+		vars["node"] = Node{}.value()
 	}
 	ctx := x.vars.NewChild()
 	ctx.Variables = vars
@@ -260,6 +217,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	a := args.value.Addr().Interface().(*serviceArguments)
 	svc := x.newService(b, a)
 	at := b.DefRange()
+	var gaps *torn
+	if x.file.torn != nil && x.file.torn.bodies[b.Body] {
+		gaps, got = x.file.torn, failed
+	}
 	if !validName(svc.Namespace, false) {
 		place := b.TypeRange
 		if attr := b.Body.Attributes["namespace"]; attr != nil {
@@ -269,22 +230,36 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		args.failed["namespace"] = true
 	}
 	switch {
+	case gaps != nil: // its name is among those that may be anything
 	case named && !args.failed["namespace"]:
 		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
 	default: // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
-	x.mentions(b, svc, a, args.failed["namespace"])
-	x.serviceWarnings(b, svc)
-	draft := &serviceDraft{name: svc.Name, fullName: svc.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
+	x.mentions(b, svc, a, args.failed["namespace"] || gaps.mayHold("namespace"))
+	if gaps == nil {
+		x.serviceWarnings(b, svc)
+	}
+	svc.Range = at
 	// A node that is no candidate never runs the service, and expressions such as
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
-	draft.ctx = x.serviceContext(draft, svc.Nodes == nil || slices.Contains(svc.Nodes, x.run.options.Node.Name))
-	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
-	svc.Range = at
-	if got == failed || draft.broken {
+	certain := !args.missing("nodes") && !(svc.Nodes == nil && gaps.mayHold("nodes"))
+	broken := x.body(b, svc, gaps, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	if certain {
+		x.checkCandidates(b, svc)
+		if x.differs(b.Body) {
+			x.onNodes(x.candidates(svc), func(y *evaluation) {
+				there := *svc
+				y.body(b, &there, gaps, true)
+			})
+		}
+	}
+	if !named || args.unplaced() { // it can't be compared with others
+		x.file.forgetHolding(at)
+	}
+	if got == failed || broken {
 		x.file.incomplete = true
 		return
 	}
@@ -293,6 +268,16 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		svc = before
 	}
 	x.file.services = append(x.file.services, svc)
+}
+
+// body evaluates what is in a service: on the evaluation's node, or for no node in
+// particular.
+func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) (broken bool) {
+	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
+	draft.ctx = x.serviceContext(draft, onNode)
+	s.Resources, s.Tasks = x.resources(draft, b.Body)
+	x.keep(s, draft, b.DefRange())
+	return draft.broken
 }
 
 func (r *run) before(fullName string) *Service {
