@@ -57,3 +57,6 @@ func InSet(name string) bool {
 	base := path.Base(name)
 	return strings.HasSuffix(base, ".hcl") && !strings.HasPrefix(base, ".") && !strings.HasSuffix(base, ".svctest.hcl")
 }
+
+// Statement is the summary, with the nodes that it is true of.
+func (f Finding) Statement() string { return f.statement() }

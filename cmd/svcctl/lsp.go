@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/svcctl/svcctl/internal/lsp"
+	"github.com/svcctl/svcctl/spec"
 )
 
 type lspOptions struct {
@@ -33,7 +34,10 @@ func (o *lspOptions) run(c *cobra.Command) error {
 	if !o.stdio {
 		return usage("cannot serve without --stdio: there is no other way")
 	}
-	options := lsp.Options{Kinds: newKinds(nil), Version: version()}
+	options := lsp.Options{
+		Kinds: newKinds(nil), Version: version(),
+		Nodes: func(folder string) ([]spec.Node, error) { return declaredNodes(folder, nil) },
+	}
 	if o.verbose {
 		options.Log = func(format string, args ...any) {
 			fmt.Fprintf(o.err, "%s %s\n", time.Now().Format("15:04:05.000"), fmt.Sprintf(format, args...))

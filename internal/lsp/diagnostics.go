@@ -77,7 +77,7 @@ func (c *conversion) agent(p string) bool {
 }
 
 func (c *conversion) diagnostic(p string, f spec.Finding) diagnostic {
-	d := diagnostic{Code: f.Code, Source: "svcctl", Message: f.Summary, Range: c.rangeOf(p, f.Range)}
+	d := diagnostic{Code: f.Code, Source: "svcctl", Message: f.Statement(), Range: c.rangeOf(p, f.Range)}
 	if f.Detail != "" {
 		d.Message += ".\n" + f.Detail
 	}

@@ -33,6 +33,7 @@ func (s *server) notified(ctx context.Context, r *jsonrpc2.Request) {
 	case r.Method == "textDocument/didClose":
 		err = s.closed(ctx, r)
 	case r.Method == "textDocument/didSave", r.Method == "workspace/didChangeWatchedFiles":
+		s.lookForNodes(ctx)
 		for _, t := range s.sets { // what a file includes may be any file
 			s.changed(t)
 		}

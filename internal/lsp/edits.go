@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/sourcegraph/jsonrpc2"
 
 	"github.com/svcctl/svcctl/spec"
@@ -101,7 +102,7 @@ func (s *server) actions(r *jsonrpc2.Request) (any, error) {
 		if word := replacement(f, d.text.at(at)); word != "" {
 			add("Replace it by "+word, true, textEdit{d.text.rangeOf(at, s.encoding), word})
 		}
-		if e, ok := silence(d.text, f, s.encoding); ok {
+		if e, ok := silence(d, f, s.encoding); ok {
 			add("Silence "+f.Code+" on this line", false, e)
 		}
 	}
@@ -124,16 +125,19 @@ func replacement(f spec.Finding, token string) string {
 	return word
 }
 
-// silence is the comment that silences a finding, to be completed with the reason.
-func silence(t *text, f spec.Finding, e encoding) (textEdit, bool) {
+// silence is the comment that silences a finding, to be completed with the reason. It
+// needs a line that ends outside of text and without a comment.
+func silence(d *document, f spec.Finding, e encoding) (textEdit, bool) {
 	i := slices.IndexFunc(spec.Codes(), func(c spec.Code) bool { return c.Code == f.Code && c.Silent() })
 	line := f.Range.Start.Line - 1
-	if i < 0 || line >= len(t.lines) {
+	if i < 0 || line >= len(d.text.lines) {
 		return textEdit{}, false
 	}
-	end := t.lineEnd(line)
-	if bytes.Contains(t.src[t.lines[line]:end], []byte("#")) { // there is a comment, or text that looks like one
+	end := d.text.lineEnd(line)
+	t := d.grown()
+	next := t.before(end) + 1
+	if k := t.kind(next); k != hclsyntax.TokenNewline && k != hclsyntax.TokenEOF || next < len(t.tokens) && t.from(next) != end {
 		return textEdit{}, false
 	}
-	return textEdit{t.rangeOf(span{end, end}, e), " # svcctl:ignore " + f.Code + " "}, true
+	return textEdit{d.text.rangeOf(span{end, end}, e), " # svcctl:ignore " + f.Code + " "}, true
 }

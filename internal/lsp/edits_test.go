@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/svcctl/svcctl/spec"
 )
 
 // apply makes the edits of one file.
@@ -173,5 +175,19 @@ func TestAWarningCanBeSilencedAndAnErrorCannot(t *testing.T) {
 	}
 	if want := []string{"Silence SV0311 on this line", "Replace it by nodes"}; !slices.Equal(titles, want) {
 		t.Errorf("offered are %q, want %q", titles, want)
+	}
+}
+
+func TestNoCommentIsPutIntoTextOrBehindAnother(t *testing.T) {
+	for src, want := range map[string]bool{
+		"  count = 2": true, "  count = 2\r": true, "  count = \"#\"": true,
+		"  count = 2 # why": false, "  count = 2 // why": false, "  count = <<E\nx\nE": false, "  count = 2 /* a\n*/": false,
+	} {
+		d := &document{text: newText([]byte("service \"a\" {\n" + src + "\n}\n"))}
+		f := spec.Finding{Code: "SV0311"}
+		f.Range.Start.Line = 2
+		if _, ok := silence(d, f, utf16Units); ok != want {
+			t.Errorf("%q: offered is %v", src, ok)
+		}
 	}
 }

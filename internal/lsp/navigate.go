@@ -248,6 +248,9 @@ func (w *world) nodes(typed string) []string {
 			out = append(out, s.nodes...)
 		}
 	}
+	for _, n := range w.s.nodes {
+		out = append(out, n.Name)
+	}
 	if i := slices.Index(out, typed); i >= 0 {
 		out = slices.Delete(out, i, i+1)
 	}

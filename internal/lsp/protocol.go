@@ -40,8 +40,9 @@ type initializeParams struct {
 }
 
 type initializeOptions struct {
-	Root  string `json:"root"`  // the folder of the services, below that of the workspace
-	Notes bool   `json:"notes"` // also show what is no mistake
+	Root    string `json:"root"`    // the folder of the services, below that of the workspace
+	Cluster string `json:"cluster"` // the folder with the configurations of its nodes, below that of the workspace
+	Notes   bool   `json:"notes"`   // also show what is no mistake
 }
 
 type clientCapabilities struct {

@@ -133,6 +133,7 @@ func (s *server) read(ctx context.Context, t *set, files map[string]*document) {
 		s.leave(ctx, t)
 		return
 	}
+	s.prepare(t)
 	over := &overlay{disk: os.DirFS(t.root), open: files}
 	began := time.Now()
 	_, findings := t.loader.Load(over)
@@ -159,6 +160,16 @@ func (s *server) read(ctx context.Context, t *set, files map[string]*document) {
 		close(t.ready)
 	}
 	s.publish(ctx, t, v, files)
+}
+
+// prepare gives a set a loader that knows the nodes of today.
+func (s *server) prepare(t *set) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.loader == nil || t.cluster != s.cluster {
+		t.loader = spec.NewLoader(spec.Options{Kinds: s.kinds, Notes: s.options.Notes, Nodes: s.nodes})
+		t.cluster = s.cluster
+	}
 }
 
 // outlines reads what files define and name, those that changed since the last time.

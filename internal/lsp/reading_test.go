@@ -207,3 +207,23 @@ func TestSymbolsAreNestedWhereTheClientKnowsNesting(t *testing.T) {
 		t.Errorf("the symbols are %+v", flat)
 	}
 }
+
+func TestAnExpressionIsEvaluatedForTheNodesOfTheNamedFolder(t *testing.T) {
+	s := connect(t)
+	s.write("nodes/n1", "")
+	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"root": "services", "cluster": "nodes"}}, nil)
+	s.open("services/a.hcl", "service \"a\" {\n  app \"b\" {\n    command = [{ n1 = \"x\" }[node.name]]\n  }\n}\n")
+	if p := s.next("services/a.hcl"); codes(p) != "" {
+		t.Errorf("for n1 it has %+v", p.Diagnostics)
+	}
+	s.write("nodes/n2", "")
+	s.notify("textDocument/didSave", map[string]any{"textDocument": map[string]any{"uri": s.uri("services/a.hcl")}})
+	if p := s.next("services/a.hcl"); codes(p) != "SV0301" || !strings.Contains(p.Diagnostics[0].Message, "n2") {
+		t.Errorf("for n2 too it has %+v", p.Diagnostics)
+	}
+	s = connect(t)
+	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"cluster": "missing"}}, nil)
+	if m := <-s.messages; !strings.Contains(m, "missing") {
+		t.Errorf("told is %s", m)
+	}
+}

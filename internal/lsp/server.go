@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"sync"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -19,7 +20,8 @@ import (
 type Options struct {
 	Kinds   spec.Kinds
 	Version string
-	Log     func(format string, args ...any) // nil: nothing is logged
+	Nodes   func(folder string) ([]spec.Node, error) // those that agents' configurations below it describe
+	Log     func(format string, args ...any)         // nil: nothing is logged
 }
 
 // server is one session. Requests are answered one after the other, in the order in
@@ -27,6 +29,7 @@ type Options struct {
 type server struct {
 	kinds    spec.Kinds
 	version  string
+	nodesIn  func(folder string) ([]spec.Node, error)
 	logf     func(format string, args ...any)
 	conn     *jsonrpc2.Conn
 	wake     chan struct{} // that a set is to be read
@@ -36,7 +39,10 @@ type server struct {
 
 	mu        sync.Mutex // held while a message is handled
 	phase     phase
-	roots     []string // of the workspace, absolute
+	base      string   // the first folder of the workspace
+	roots     []string // of its sets, absolute
+	nodes     []spec.Node
+	cluster   int // counts how often nodes was another
 	options   initializeOptions
 	documents map[string]*document
 	sets      map[string]*set
@@ -65,7 +71,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s := &server{
-		kinds: o.Kinds, version: o.Version, logf: o.Log, encoding: utf16Units,
+		kinds: o.Kinds, version: o.Version, nodesIn: o.Nodes, logf: o.Log, encoding: utf16Units,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		documents: map[string]*document{}, sets: map[string]*set{}, wide: map[string]bool{},
 	}
@@ -150,7 +156,7 @@ func refuse(code int64, format string, args ...any) error {
 func (s *server) answer(ctx context.Context, r *jsonrpc2.Request) (any, error) {
 	switch {
 	case r.Method == "initialize" && s.phase == fresh:
-		return s.initialize(r)
+		return s.initialize(ctx, r)
 	case r.Method == "initialize":
 		return nil, refuse(jsonrpc2.CodeInvalidRequest, "initialize can be asked once")
 	case s.phase == fresh:
@@ -200,14 +206,14 @@ func onDocument(s *server, r *jsonrpc2.Request, ask func(*document) (any, error)
 }
 
 // initialize agrees on what client and server can do.
-func (s *server) initialize(r *jsonrpc2.Request) (any, error) {
+func (s *server) initialize(ctx context.Context, r *jsonrpc2.Request) (any, error) {
 	var p initializeParams
 	if err := unmarshal(r, &p); err != nil {
 		return nil, err
 	}
 	if len(p.Options) > 0 {
 		if err := json.Unmarshal(p.Options, &s.options); err != nil {
-			return nil, refuse(jsonrpc2.CodeInvalidParams, "cannot read initializationOptions: %v (there are \"root\", a folder, and \"notes\", true or false)", err)
+			return nil, refuse(jsonrpc2.CodeInvalidParams, "cannot read initializationOptions: %v (there are \"root\" and \"cluster\", folders, and \"notes\", true or false)", err)
 		}
 	}
 	s.phase, s.client = running, p.Capabilities
@@ -226,6 +232,7 @@ func (s *server) initialize(r *jsonrpc2.Request) (any, error) {
 	case p.RootPath != nil && filepath.IsAbs(*p.RootPath):
 		s.addRoot(uriOf(*p.RootPath))
 	}
+	s.lookForNodes(ctx)
 	return map[string]any{
 		"serverInfo": map[string]string{"name": "svcctl", "version": s.version},
 		"capabilities": map[string]any{
@@ -249,5 +256,23 @@ func (s *server) addRoot(uri string) {
 	if !ok {
 		return
 	}
+	if s.base == "" {
+		s.base = p
+	}
 	s.roots = append(s.roots, filepath.Join(p, s.options.Root))
+}
+
+// lookForNodes reads the nodes that the user's option names.
+func (s *server) lookForNodes(ctx context.Context) {
+	if s.options.Cluster == "" || s.nodesIn == nil {
+		return
+	}
+	now, err := s.nodesIn(filepath.Join(s.base, s.options.Cluster))
+	if err != nil {
+		s.tell(ctx, "svcctl: "+err.Error())
+	}
+	if !reflect.DeepEqual(now, s.nodes) {
+		s.nodes = now
+		s.cluster++
+	}
 }

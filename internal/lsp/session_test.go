@@ -64,6 +64,16 @@ func kinds() testKinds {
 	}
 }
 
+// nodesOfTest reads the names of nodes from the files of a folder.
+func nodesOfTest(folder string) ([]spec.Node, error) {
+	files, err := os.ReadDir(folder)
+	var out []spec.Node
+	for _, f := range files {
+		out = append(out, spec.Node{Name: f.Name()})
+	}
+	return out, err
+}
+
 // session is a client of a server in this process.
 type session struct {
 	t         *testing.T
@@ -106,7 +116,7 @@ func connectTo(t *testing.T, root string) *session {
 	serverIn, clientOut := io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		s.done <- Serve(ctx, serverIn, serverOut, Options{Kinds: kinds(), Version: "1"})
+		s.done <- Serve(ctx, serverIn, serverOut, Options{Kinds: kinds(), Version: "1", Nodes: nodesOfTest})
 		serverOut.Close()
 	}()
 	s.conn = jsonrpc2.NewConn(ctx, newFrames(clientIn, clientOut), s, jsonrpc2.SetLogger(silent{&server{logf: func(string, ...any) {}}}))

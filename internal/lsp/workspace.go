@@ -43,7 +43,8 @@ type set struct {
 	wants bool // something may have changed since the last reading
 
 	// Of the goroutine that reads sets.
-	loader    *spec.Loader
+	loader    *spec.Loader // nil before the first reading
+	cluster   int          // of the nodes that it knows
 	stamps    map[string]stamp
 	published map[string]bool // URIs with findings
 }
@@ -111,7 +112,6 @@ func (s *server) place(uri string) (*set, string) {
 			return nil, ""
 		}
 		have = &set{root: root, ready: make(chan struct{}), stamps: map[string]stamp{}, published: map[string]bool{}}
-		have.loader = spec.NewLoader(spec.Options{Kinds: s.kinds, Notes: s.options.Notes})
 		s.sets[root] = have
 	}
 	return have, rel

@@ -11,7 +11,7 @@ exports.activate = () => {
     { command: options.get("path"), args: ["lsp"], transport: TransportKind.stdio },
     {
       documentSelector: [{ scheme: "file", language: "hcl" }],
-      initializationOptions: { root: options.get("root"), notes: options.get("notes") },
+      initializationOptions: { root: options.get("root"), cluster: options.get("cluster"), notes: options.get("notes") },
     },
   );
   return client.start();
