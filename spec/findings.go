@@ -101,12 +101,13 @@ func sortFindings(f Findings) Findings {
 // place is how another place is named inside a text.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
-// Nearest returns the word that was most likely meant, or "".
+// Nearest returns the word that was most likely meant, or "". Of two that are equally near
+// it is the first by the alphabet, in whatever order they are given.
 func Nearest(word string, words []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, w := range words {
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
-		if d < bestDistance && d < len(w) {
+		if d < len(w) && (d < bestDistance || d == bestDistance && best != "" && w < best) {
 			best, bestDistance = w, d
 		}
 	}

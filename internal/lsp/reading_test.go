@@ -227,3 +227,17 @@ func TestAnExpressionIsEvaluatedForTheNodesOfTheNamedFolder(t *testing.T) {
 		t.Errorf("told is %s", m)
 	}
 }
+
+func TestOfFoldersInEachOtherTheInnermostIsTheSet(t *testing.T) {
+	s := connect(t)
+	s.write("in/b.hcl", "service \"b\" {}\n")
+	s.write("c.hcl", "service \"c\" {}\n")
+	for i, folders := range [][]map[string]any{{{"uri": s.uri("in")}, {"uri": uriOf(s.root)}}, {{"uri": uriOf(s.root)}, {"uri": s.uri("in")}}} {
+		one := connectTo(t, s.root)
+		one.must("initialize", map[string]any{"capabilities": map[string]any{}, "workspaceFolders": folders}, nil)
+		one.open("in/a.hcl", "service \"a\" {\n  requires = [\"default/b\", \"default/c\"]\n}\n") // c lies outside
+		if p := one.next("in/a.hcl"); codes(p) != "SV0211" || !strings.Contains(p.Diagnostics[0].Message, `"c"`) {
+			t.Errorf("order %d: it has %+v", i, p.Diagnostics)
+		}
+	}
+}
