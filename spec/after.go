@@ -122,7 +122,7 @@ func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access
 	kind := t.RootName()
 	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
 		if !s.misnamed(kind, second(t)) {
-			x.report(codeAfter, t.SourceRange(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
+			x.report(codeAfter, t.SourceRange(), s.afterHint(t), "after")
 		}
 		return nil, false
 	}
@@ -139,6 +139,20 @@ func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access
 		return nil, false
 	}
 	return target.addresses(key), true
+}
+
+// afterHint is what to write instead of what names no resource.
+func (s *serviceDraft) afterHint(t hcl.Traversal) string {
+	var called []string
+	for _, r := range s.resources {
+		if r.name == t.RootName() && !r.schema.Task {
+			called = append(called, r.local())
+		}
+	}
+	if len(t) == 1 && len(called) == 1 {
+		return fmt.Sprintf("Write %s.", called[0])
+	}
+	return `Write each as kind.name, or kind.name["key"] for an instance of for_each.`
 }
 
 func traversalText(t hcl.Traversal) string {

@@ -44,7 +44,7 @@ func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
 		if x.read == nil {
 			x.read = map[hclsyntax.Expression][]hcl.Traversal{}
 		}
-		out = e.Variables()
+		out = appendVariables(nil, e)
 		x.read[e] = out
 	}
 	return out
@@ -133,8 +133,8 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.
 func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
-	if lit, ok := expr.(*hclsyntax.LiteralValueExpr); ok {
-		return lit.Val, evaluated
+	if v, ok := asWritten(expr); ok {
+		return v, evaluated
 	}
 	if !x.checkReads(expr, may) {
 		return cty.DynamicVal, failed
@@ -143,17 +143,37 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 	if diags.HasErrors() {
 		for _, d := range diags {
 			if d.Severity == hcl.DiagError && d.Summary != "Call to unknown function" { // that was found while parsing
+				if spent, tooMuch := spentBy(d); spent || tooMuch {
+					x.report(codeTooLarge, rangeOf(d, x.file.path), "One call takes and gives at most 4 MiB of text and 65536 elements.", "what is computed here")
+					continue
+				}
 				if secretTrouble(d) {
 					x.reportSecretUse(rangeOf(d, x.file.path))
 					continue
 				}
 				summary, detail := said(d)
-				x.report(codeEvaluation, rangeOf(d, x.file.path), detail, summary)
+				x.report(codeEvaluation, x.exact(rangeOf(d, x.file.path)), detail, summary)
 			}
 		}
 		return cty.DynamicVal, failed
 	}
 	return v, evaluated
+}
+
+// exact is a place without the dot, brackets or parenthesis around what is meant.
+func (x *evaluation) exact(r hcl.Range) hcl.Range {
+	src := x.file.source
+	if r.Start.Line != r.End.Line || r.End.Byte-r.Start.Byte < 2 || r.End.Byte > len(src) {
+		return r
+	}
+	first, last := src[r.Start.Byte], src[r.End.Byte-1]
+	if first == '.' || first == '[' && last == ']' {
+		r.Start.Byte, r.Start.Column = r.Start.Byte+1, r.Start.Column+1
+	}
+	if last == '(' || first == '[' && last == ']' {
+		r.End.Byte, r.End.Column = r.End.Byte-1, r.End.Column-1
+	}
+	return r
 }
 
 func (x *evaluation) reportSecretUse(at hcl.Range) {
@@ -171,11 +191,21 @@ func said(d *hcl.Diagnostic) (summary, detail string) {
 			return summary, strings.ToUpper(detail[:1]) + detail[1:]
 		}
 	}
+	if rest, is := strings.CutPrefix(d.Detail, "Call to function "); is && d.Summary == "Error in function call" {
+		if name, reason, is := strings.Cut(rest, " failed: "); is {
+			if reason == "EOF." || reason == "unexpected EOF." {
+				reason = "the text ends too soon."
+			}
+			return strings.Trim(name, `"`) + "() has no result", strings.ToUpper(reason[:1]) + reason[1:]
+		}
+	}
 	return lowerFirst(d.Summary), d.Detail
 }
 
 // include reads a file for file("…"), once a load.
 func (r *run) include(p string) *included {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	if have := r.included[p]; have != nil {
 		return have
 	}
@@ -191,7 +221,7 @@ func (r *run) include(p string) *included {
 		in.err = fmt.Errorf("%s is larger than 1 MiB", p)
 	default:
 		var b []byte
-		if b, in.err = fs.ReadFile(r.fsys, p); in.err == nil {
+		if b, in.err = readFile(r.fsys, p, maxText); in.err == nil {
 			in.text, in.hash = string(b), sha256.Sum256(b)
 		}
 	}
@@ -240,21 +270,21 @@ func endless(v cty.Value) bool {
 
 // checkCalls finds calls to functions that do not exist, and endless numbers.
 func checkCalls(body *hclsyntax.Body) (found []Finding) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+	visit(body, func(n hclsyntax.Node) {
 		if lit, ok := n.(*hclsyntax.LiteralValueExpr); ok && endless(lit.Val) {
 			found = append(found, newFinding(codeTooLarge, lit.SrcRange, "Write at most a thousand digits.", "the number"))
 		}
 		call, ok := n.(*hclsyntax.FunctionCallExpr)
 		if !ok {
-			return nil
+			return
 		}
-		if _, known := functions[call.Name]; known || call.Name == "file" || call.Name == "secret" {
-			return nil
+		if _, known := functions[call.Name]; known || call.Name == countName || call.Name == "file" || call.Name == "secret" {
+			return
 		}
 		if call.Name == "env" {
 			found = append(found, newFinding(codeNotHere, call.NameRange,
 				"env() can be called in agent.hcl only. Write node.labels, or a variable, for what differs.", "env()"))
-			return nil
+			return
 		}
 		names := append(slices.Collect(maps.Keys(functions)), "file", "secret")
 		detail := "The functions are in the manual."
@@ -262,7 +292,6 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 			detail = fmt.Sprintf("Did you mean %q?", n)
 		}
 		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))
-		return nil
 	})
 	return found
 }

@@ -21,6 +21,7 @@ type Finding struct {
 	Nodes    []string  // the candidates that it concerns, sorted; nil: it has nothing to do with the node
 
 	source []byte // of the file, for the snippet
+	hidden bool   // its line is not to be shown
 }
 
 // Findings are sorted by file, line, column and code; no two are equal.
@@ -57,7 +58,7 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
-		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
+		Summary: oneLine(shown(fmt.Sprintf(c.Summary, args...), maxSummary)), Detail: shown(detail, maxDetail),
 	}
 }
 
@@ -78,6 +79,9 @@ func (f Finding) statement() string {
 		return f.Summary + ", on " + strings.Join(f.Nodes[:n-1], ", ") + " and " + f.Nodes[n-1]
 	}
 }
+
+// shown is text of a finding: bounded, without secrets, and nothing that a terminal obeys.
+func shown(s string, most int) string { return plainText(clipped(Redact(s), most)) }
 
 func sortFindings(f Findings) Findings {
 	slices.SortStableFunc(f, func(a, b Finding) int {
@@ -101,11 +105,22 @@ func sortFindings(f Findings) Findings {
 // place is how another place is named inside a text.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
+const (
+	maxWord  = 100  // characters of a word that is looked for
+	maxWords = 2000 // among which it is
+)
+
 // Nearest returns the word that was most likely meant, or "". Of two that are equally near
 // it is the first by the alphabet, in whatever order they are given.
 func Nearest(word string, words []string) string {
+	if len(word) > maxWord || len(words) > maxWords {
+		return ""
+	}
 	best, bestDistance := "", len(word)/3+2
 	for _, w := range words {
+		if max(len(w)-len(word), len(word)-len(w)) > bestDistance {
+			continue
+		}
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
 		if d < len(w) && (d < bestDistance || d == bestDistance && best != "" && w < best) {
 			best, bestDistance = w, d
@@ -116,7 +131,7 @@ func Nearest(word string, words []string) string {
 
 // didYouMean is a sentence about the nearest word, or the list of all that there are.
 func didYouMean(word string, words []string) string {
-	if n := Nearest(word, words); n != "" {
+	if n := meant(word, words); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	if len(words) == 0 {

@@ -1,23 +1,15 @@
 package spec
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"unicode/utf8"
 )
 
 func seeds(f *testing.F) {
-	files, err := filepath.Glob("testdata/errors/*.hcl")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, name := range files {
-		src, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
+	for _, m := range markedSets(f) {
+		for _, file := range m.Files {
+			f.Add([]byte(file.Text))
 		}
-		f.Add(src)
 	}
 	f.Add([]byte(orders))
 	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))
@@ -78,18 +70,4 @@ func fuzzLoad(t *testing.T, options Options, src []byte) {
 			t.Errorf("service %s has another digest", n)
 		}
 	}
-}
-
-// FuzzFormat: formatting what was formatted changes nothing, and never the meaning.
-func FuzzFormat(f *testing.F) {
-	seeds(f)
-	f.Fuzz(func(t *testing.T, src []byte) {
-		if len(src) > 1<<14 {
-			return
-		}
-		once, _ := Format(src)
-		if twice, _ := Format(once); string(twice) != string(once) {
-			t.Fatalf("once\n%s\ntwice\n%s", once, twice)
-		}
-	})
 }

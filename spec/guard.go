@@ -159,8 +159,8 @@ func guardedExpr(e hclsyntax.Expression) hclsyntax.Expression {
 
 // guardTree makes the operators of a tree ours, and guards its conditions and keys. It
 // answers where text is written that holds a character of our own.
-func guardTree(body *hclsyntax.Body) (forged []hcl.Range) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+func guardTree(body *hclsyntax.Body, crlf bool) (forged []hcl.Range) {
+	visit(body, func(n hclsyntax.Node) {
 		switch n := n.(type) {
 		case *hclsyntax.BinaryOpExpr:
 			if ours := operators[n.Op]; ours != nil {
@@ -174,18 +174,26 @@ func guardTree(body *hclsyntax.Body) (forged []hcl.Range) {
 			n.Condition = guardedExpr(n.Condition)
 		case *hclsyntax.IndexExpr:
 			n.Key = guardedExpr(n.Key)
+		case *hclsyntax.TemplateExpr:
+			countParts(n)
 		case *hclsyntax.ForExpr:
+			n.CollExpr, n.ValExpr = countedExpr(n.CollExpr), countedExpr(n.ValExpr)
 			n.KeyExpr, n.CondExpr = guardedExpr(n.KeyExpr), guardedExpr(n.CondExpr)
 		case *hclsyntax.ObjectConsKeyExpr:
 			if _, word := n.Wrapped.(*hclsyntax.ScopeTraversalExpr); !word || n.ForceNonLiteral {
 				n.Wrapped = guardedExpr(n.Wrapped)
 			}
 		case *hclsyntax.LiteralValueExpr:
-			if n.Val.Type() == cty.String && !n.Val.IsNull() && holdsMark(n.Val.AsString()) {
+			if n.Val.Type() != cty.String || n.Val.IsNull() {
+				break
+			}
+			if holdsMark(n.Val.AsString()) {
 				forged = append(forged, n.SrcRange)
 			}
+			if crlf && n.SrcRange.End.Line > n.SrcRange.Start.Line { // text over several lines is the same in a file from Windows
+				n.Val = cty.StringVal(strings.ReplaceAll(n.Val.AsString(), "\r\n", "\n"))
+			}
 		}
-		return nil
 	})
 	return forged
 }
@@ -196,6 +204,8 @@ type secretUse struct{ name, fingerprint string }
 
 // fingerprint asks for a secret's, once a load.
 func (r *run) fingerprint(name string) string {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	f, asked := r.fingerprints[name]
 	if !asked && r.options.Secrets != nil {
 		f = r.options.Secrets.Fingerprint(name)

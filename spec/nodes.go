@@ -148,12 +148,23 @@ func bothNodes(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// candidates are the known nodes that may run a service.
+// candidates are the known nodes that may run a service, in order.
 func (x *evaluation) candidates(s *Service) []Node {
+	known := x.run.options.Nodes
 	if s.Nodes == nil {
-		return x.run.options.Nodes
+		return known
 	}
-	return slices.DeleteFunc(slices.Clone(x.run.options.Nodes), func(n Node) bool { return !slices.Contains(s.Nodes, n.Name) })
+	var out []Node
+	for _, name := range slices.Sorted(slices.Values(s.Nodes)) {
+		if i, there := findNode(known, name); there {
+			out = append(out, known[i])
+		}
+	}
+	return out
+}
+
+func findNode(known []Node, name string) (int, bool) {
+	return slices.BinarySearchFunc(known, name, func(n Node, name string) int { return strings.Compare(n.Name, name) })
 }
 
 // checkCandidates reports nodes that a service names and that are not there.
@@ -163,13 +174,15 @@ func (x *evaluation) checkCandidates(b *hclsyntax.Block, s *Service) {
 	if len(known) == 0 || attr == nil {
 		return
 	}
-	names := make([]string, len(known))
-	for i, n := range known {
-		names[i] = n.Name
-	}
+	var names []string
 	for i, n := range s.Nodes {
-		if _, there := slices.BinarySearch(names, n); there || !validName(n, true) || slices.Index(s.Nodes, n) < i {
+		if _, there := findNode(known, n); there || !validName(n, true) || slices.Index(s.Nodes, n) < i {
 			continue
+		}
+		if names == nil {
+			for _, k := range known {
+				names = append(names, k.Name)
+			}
 		}
 		var detail string
 		near := Nearest(n, names)

@@ -38,6 +38,7 @@ func TestAnExpressionIsEvaluatedForEachCandidateAndItsMistakeIsOne(t *testing.T)
 		{"a default for it", "", `"/dev/${lookup(node.labels, "rack", "0")}"`, nil},
 		{"what is wrong on every node", "", `["/dev/${node.name}"]`, []string{"3 SV0302 []"}},
 		{"what only a known value shows", "", `node.name == "n2" ? null : "/dev/a"`, []string{"3 SV0105 [n2]"}},
+		{"wrong on all, and on one in another way", "", `node.name == "n2" ? null : ["/dev/a"]`, []string{"3 SV0302 []"}},
 		{"the cluster does not differ", "", `{ prod = "/dev/a" }[cluster.name]`, nil},
 		{"the cluster has another name", "", `{ test = "/dev/a" }[cluster.name]`, []string{"3 SV0301 []"}},
 	} {
@@ -46,6 +47,53 @@ func TestAnExpressionIsEvaluatedForEachCandidateAndItsMistakeIsOne(t *testing.T)
 		if got := foundOn(findings); !slices.Equal(got, c.want) || (s == nil) != (len(c.want) > 0) {
 			t.Errorf("%s: found %q, want %q\n%s", c.name, got, c.want, printed(findings))
 		}
+	}
+}
+
+func TestWhatIsNotKnownOfANodeIsNoMistake(t *testing.T) {
+	clusters := []Node{{Name: "n1", Cluster: "prod"}, {Name: "n2", Cluster: "test"}}
+	for _, c := range []struct {
+		name    string
+		options Options
+		nodes   string
+		device  string
+		want    []string
+	}{
+		{"the cluster of a node", Options{Node: Node{Name: "n1"}}, "", `{ prod = "/dev/a" }[cluster.name]`, nil},
+		{"the labels of a node", Options{Node: Node{Name: "n1"}}, "", `{ paris = "/dev/a" }[node.labels.site]`, nil},
+		{"that it has none", Options{Node: Node{Name: "n1", Labels: map[string]string{}}}, "", `{ paris = "/dev/a" }[node.labels.site]`, []string{"3 SV0301 []"}},
+		{"the labels of one of two", Options{Nodes: []Node{{Name: "n1"}, threeNodes[0]}}, "", `{ paris = "/dev/a" }[node.labels.site]`, []string{"3 SV0301 [n3]"}},
+		{"two clusters", Options{Nodes: clusters}, "", `{ prod = "/dev/a" }[cluster.name]`, []string{"3 SV0301 [n2]"}},
+		{"candidates that are mistaken, for one", Options{Node: threeNodes[0]}, "nodes = local.gone", `{ n1 = "/dev/a" }[node.name]`, []string{"6 SV0207 []"}},
+		{"candidates that are mistaken, for all", Options{Nodes: threeNodes}, "nodes = local.gone", `{ n1 = "/dev/a" }[node.name]`, []string{"6 SV0207 []"}},
+		{"candidates that are not known", Options{Nodes: clusters}, `nodes = { prod = ["n1"], test = ["n2"] }[cluster.name]`, `{ n1 = "/dev/a" }[node.name]`, nil},
+	} {
+		c.options.Kinds = testKinds
+		_, findings := NewLoader(c.options).Load(set("a.hcl", fmt.Sprintf("service \"s\" {\n  mount \"m\" {\n    device = %s\n    path = \"/srv\"\n  }\n  %s\n}\n", c.device, c.nodes)))
+		if got := foundOn(findings); !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %q, want %q\n%s", c.name, got, c.want, printed(findings))
+		}
+	}
+}
+
+func TestFindingsThatSayTheSameAreOneAndTheirNumberIsBounded(t *testing.T) {
+	about := func(text string, nodes ...string) Finding {
+		return Finding{Code: codeAssert, Summary: text, Nodes: nodes}
+	}
+	var d distinct
+	for _, f := range []Finding{about("a", "n2"), about("b", "n3"), about("a", "n1"), about("c"), about("b", "n4"), about("a", "n2"), about("c", "n1"), about("d", "n1"), about("d")} {
+		d.add(f)
+	}
+	if got := foundOn(d.list); !slices.Equal(got, []string{"0 SV0310 [n1 n2]", "0 SV0310 [n3 n4]", "0 SV0310 []", "0 SV0310 []"}) {
+		t.Errorf("%q", got)
+	}
+	for i := range maxDistinct + 10 {
+		d.add(about(fmt.Sprint(i), "n1"))
+	}
+	d.add(about("b", "n5"))
+	d.add(about("of every node"))
+	if len(d.list) != maxDistinct+1 || len(d.list[1].Nodes) != 3 {
+		t.Errorf("%d findings; the second %v", len(d.list), d.list[1])
 	}
 }
 
@@ -122,12 +170,12 @@ func TestACandidateThatIsNotThereIsPointedAt(t *testing.T) {
 		{"all are there", `["n1", "n3"]`, threeNodes, nil},
 		{"one is not", `["n1", "n4"]`, threeNodes, []string{`3:19 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
 		{"nothing like it", `["n1", "database-east"]`, threeNodes, []string{`3:19 there is no node "database-east". There is: n1, n2, n3.`}},
-		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:12 node "n4" is named twice. Remove one of them.`, `3:13 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`}},
+		{"twice", `["n4", "n4"]`, threeNodes, []string{`3:13 there is no node "n4". Did you mean "n1"? There is: n1, n2, n3.`, `3:19 node "n4" is named twice. Remove one of them.`}},
 		{"from a value", `local.all`, threeNodes, []string{`3:12 there is no node "m9". There is: n1, n2, n3.`}},
 		{"nobody knows the nodes", `["n1", "n4"]`, nil, nil},
-		{"no names", `["n 4"]`, threeNodes, []string{`3:12 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
+		{"no names", `["n 4"]`, threeNodes, []string{`3:13 "n 4" is no name of a node. Letters, digits, -, _ and dots, at most 63.`}},
 	} {
-		src := "locals { all = [\"n1\", \"m9\"] }\nservice \"s\" {\n  nodes  = " + c.nodes + "\n  mount \"m\" {\n    device = { n1 = \"/dev/a\" }[\"n1\"]\n    path = \"/srv\"\n  }\n}\n"
+		src := "locals { all = [\"n1\", \"m9\"] }\nservice \"s\" {\n  nodes  = " + c.nodes + "\n  mount \"m\" {\n    device = { n1 = \"/dev/a\", m9 = \"\" }[local.all[0]]\n    path = \"/srv\"\n  }\n}\n"
 		_, findings := loadOn(t, c.known, src)
 		var got []string
 		for _, f := range findings {
@@ -150,6 +198,13 @@ func TestASetIsReadForABoundedNumberOfNodes(t *testing.T) {
 	}
 	if _, findings := loadOn(t, many[1:], src); len(findings) != 1 || len(findings[0].Nodes) != maxNodes-1 {
 		t.Errorf("found %d", len(findings))
+	}
+}
+
+func TestAValueCannotReadTheClusterOrANode(t *testing.T) {
+	_, findings := loadOn(t, threeNodes, "locals {\n  a = cluster.name\n  b = node.name\n}\nservice \"s\" {\n  description = \"${local.a} ${cluster.name}\"\n}\n")
+	if got := foundOn(findings); !slices.Equal(got, []string{"2 SV0218 []", "3 SV0218 []"}) {
+		t.Errorf("%s", printed(findings))
 	}
 }
 

@@ -33,6 +33,7 @@ type definition struct {
 	val      *value
 	reads    []read
 	findings []Finding
+	alias    string // the definition that it is equal to, where it is nothing but its name
 
 	expr   hclsyntax.Expression // during a load, once the file was parsed
 	closed bool                 // during a load: val is up to date
@@ -49,11 +50,11 @@ func collectDefinitions(f *file, body *hclsyntax.Body) []*definition {
 				continue
 			}
 			if a := b.Body.Attributes["default"]; a != nil {
-				out = append(out, &definition{name: "var." + b.Labels[0], file: f, at: b.LabelRanges[0], expr: a.Expr})
+				out = append(out, &definition{name: "var." + b.Labels[0], file: f, at: b.LabelRanges[0], expr: a.Expr, alias: definitionRead(a.Expr)})
 			}
 		case "locals":
 			for _, a := range sortedAttributes(b.Body) {
-				out = append(out, &definition{name: "local." + a.Name, file: f, at: a.NameRange, expr: a.Expr})
+				out = append(out, &definition{name: "local." + a.Name, file: f, at: a.NameRange, expr: a.Expr, alias: definitionRead(a.Expr)})
 			}
 		}
 	}

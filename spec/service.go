@@ -65,7 +65,8 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 		x.settleNodes()
 		f.findings = append(f.findings, x.findings...)
 	}()
-	f.reads = x.readNames(allExpressions(body, nil)...)
+	exprs := allExpressions(body, nil)
+	f.reads, f.varies = x.readNames(exprs...), x.variesIn(exprs)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {
 		if rd.val == nil || !rd.val.ok {
@@ -125,6 +126,8 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 		detail := didYouMean(b.Type, known)
 		if Nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
 			detail = "A resource stands inside a service: service \"name\" { … }."
+		} else if wrapped := x.wrapped(b); wrapped != "" {
+			detail = wrapped
 		}
 		x.report(codeTopLevel, b.TypeRange, detail, b.Type)
 	}
@@ -229,10 +232,11 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
 		args.failed["namespace"] = true
 	}
+	declared := named && !args.failed["namespace"] && gaps == nil
 	switch {
 	case gaps != nil: // its name is among those that may be anything
-	case named && !args.failed["namespace"]:
-		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
+	case declared:
+		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0], standingOf(svc, args)})
 	default: // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
@@ -246,7 +250,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
 	certain := !args.missing("nodes") && !(svc.Nodes == nil && gaps.mayHold("nodes"))
-	broken := x.body(b, svc, gaps, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	draft := x.body(b, svc, gaps, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	if declared {
+		x.file.declared[len(x.file.declared)-1].idle = draft.idle()
+	}
 	if certain {
 		x.checkCandidates(b, svc)
 		if x.differs(b.Body) {
@@ -256,10 +263,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 			})
 		}
 	}
-	if !named || args.unplaced() { // it can't be compared with others
+	if !named || args.unplaced() || gaps != nil { // it can't be compared with others
 		x.file.forgetHolding(at)
 	}
-	if got == failed || broken {
+	if got == failed || draft.broken {
 		x.file.incomplete = true
 		return
 	}
@@ -272,12 +279,12 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 
 // body evaluates what is in a service: on the evaluation's node, or for no node in
 // particular.
-func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) (broken bool) {
+func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) *serviceDraft {
 	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
 	draft.ctx = x.serviceContext(draft, onNode)
 	s.Resources, s.Tasks = x.resources(draft, b.Body)
 	x.keep(s, draft, b.DefRange())
-	return draft.broken
+	return draft
 }
 
 func (r *run) before(fullName string) *Service {

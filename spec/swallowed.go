@@ -62,7 +62,7 @@ func mayGoOn(src []byte) bool {
 
 // reportSwallowed finds comments that go on into what was a line of its own.
 func (x *evaluation) reportSwallowed(body *hclsyntax.Body) {
-	src := x.run.sources[x.file]
+	src := x.file.source
 	if x.file.torn != nil || !mayGoOn(src) {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,20 +78,20 @@ func (t target) holds(other target) bool {
 		return false
 	}
 	inside, err := filepath.Rel(t.real, other.real)
-	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
+	if err != nil || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
 		return false
 	}
-	for _, part := range strings.Split(inside, "/") {
-		if strings.HasPrefix(part, ".") {
-			return false
-		}
-	}
-	return true
+	// A set is read without what is hidden; and what begins with .. is not inside.
+	return !slices.ContainsFunc(strings.Split(inside, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
 }
 
-// load reads a target. Its findings name files as the user can open them.
-func (t target) load(loader *spec.Loader) (*spec.Spec, spec.Findings) {
-	s, found := loader.Load(t.fsys)
+// load reads a target, and says how many files it read. Its findings name files as the
+// user can open them.
+func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
+	collectLess()
+	o.Part = !t.isDir
+	loader := spec.NewLoader(o)
+	s, found = loader.Load(t.fsys)
 	for i := range found {
 		f := &found[i]
 		switch {
@@ -104,7 +105,7 @@ func (t target) load(loader *spec.Loader) (*spec.Spec, spec.Findings) {
 		}
 		f.Range.Filename = f.File
 	}
-	return s, found
+	return s, found, len(loader.Files())
 }
 
 // loadPath reads the set of a directory, or of one file, for a node without labels in
@@ -118,7 +119,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}
-	s, found := t.load(spec.NewLoader(options))
+	s, found, _ := t.load(options)
 	return s, found, nil
 }
 

@@ -47,7 +47,7 @@ func (p *program) validateCommand() *cobra.Command {
 	f.StringVar(&o.cluster, "cluster", "", "the folder of the nodes' agent.hcl files")
 	f.StringArrayVar(&o.nodes, "node", nil, "a node: its name, or name=n1,label=site=paris,label=rack=2; can be repeated")
 	f.BoolVar(&o.strict, "strict", false, "warnings fail too")
-	f.BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (other formats than text always have it)")
+	f.BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open (other formats than text always have it)")
 	// These fail only for a flag that is not there.
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.MarkFlagDirname("cluster")
@@ -85,10 +85,9 @@ func (o *validateOptions) run() error {
 	}
 	all, files := spec.Findings{}, 0
 	for _, t := range targets {
-		loader := spec.NewLoader(options)
-		_, found := t.load(loader)
+		_, found, n := t.load(options)
 		all = append(all, found...)
-		files += len(loader.Files())
+		files += n
 	}
 	all = all.Sorted()
 	o.write(all)
@@ -114,7 +113,7 @@ func (o *validateOptions) write(all spec.Findings) {
 	case "sarif":
 		all.WriteSARIF(o.out, version())
 	case "junit":
-		all.WriteJUnit(o.out)
+		all.WriteJUnit(o.out, o.strict)
 	case "github":
 		all.WriteGitHub(o.out)
 	default:

@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"internal/lab":        {},
 	"internal/picture":    {},
 	"internal/lsp":        {"spec"},
+	"internal/marks":      {},
 }
 
 // pure rooms decide and do nothing: no goroutine, no clock, no lock, no file.

@@ -17,23 +17,28 @@ service "first" {
 
 service "copy" { # a name was changed, and nothing else
   ip "vip" {
-    address   = "10.0.0.10/24" # ERROR: SV0501 address 10.0.0.10 is first/ip.vip's too
+    address   = "10.0.0.10/24"
+#               ^^^^^^^^^^^^^^ SV0501 address 10.0.0.10 is first/ip.vip's too
     interface = "eth0"
   }
   mount "data" {
-    device = "/dev/vg0/first" # ERROR: SV0504 device /dev/vg0/first is first/mount.data's too
-    path   = "/srv/first"     # ERROR: SV0503 mount point /srv/first is first/mount.data's too
+    device = "/dev/vg0/first"
+#            ^^^^^^^^^^^^^^^^ SV0504 device /dev/vg0/first is first/mount.data's too
+    path   = "/srv/first"
+#            ^^^^^^^^^^^^ SV0503 mount point /srv/first is first/mount.data's too
   }
   app "main" {
     command = ["/usr/bin/first"]
     env     = { LISTEN = "10.0.0.10" }
-    port    = 8080 # ERROR: SV0502 port tcp/10.0.0.10:8080 is first/app.main's too
+    port    = 8080
+#             ^^^^ SV0502 port tcp/10.0.0.10:8080 is first/app.main's too
   }
 }
 
 service "third" { # each is compared with the first
   ip "vip" {
-    address   = "10.0.0.10/16" # ERROR: SV0501 address 10.0.0.10 is first/ip.vip's too
+    address   = "10.0.0.10/16"
+#               ^^^^^^^^^^^^^^ SV0501 address 10.0.0.10 is first/ip.vip's too
     interface = "eth1"
   }
 }
@@ -41,7 +46,8 @@ service "third" { # each is compared with the first
 service "by_hand" { # it may be meant to take over: a warning
   orchestrate = "manual"
   ip "vip" {
-    address   = "10.0.0.10/24" # ERROR: SV0501 address 10.0.0.10 is first/ip.vip's too
+    address   = "10.0.0.10/24"
+#               ^^^^^^^^^^^^^^ SV0501 address 10.0.0.10 is first/ip.vip's too
     interface = "eth0"
   }
 }
@@ -57,7 +63,8 @@ service "apart" {
 service "one_of_many" {
   ip "vip" {
     for_each  = ["a", "b", "c"]
-    address   = "10.0.1.1/24" # ERROR: SV0501 address 10.0.1.1 is one_of_many/ip.vip["a"]'s too
+    address   = "10.0.1.1/24"
+#               ^^^^^^^^^^^^^ SV0501 address 10.0.1.1 is one_of_many/ip.vip["a"]'s too
     interface = "eth0"
   }
 }
@@ -74,7 +81,8 @@ service "readers" {
     options = ["ro"]
   }
   mount "writer" {
-    device = "/dev/vg0/read" # ERROR: SV0504 device /dev/vg0/read is readers/mount.one's too
+    device = "/dev/vg0/read"
+#            ^^^^^^^^^^^^^^^ SV0504 device /dev/vg0/read is readers/mount.one's too
     path   = "/srv/three"
   }
 }

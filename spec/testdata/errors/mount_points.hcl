@@ -9,7 +9,8 @@ service "base" {
 service "inside" {
   mount "data" {
     device = "/dev/vg0/inside"
-    path   = "/srv/base/inside" # ERROR: SV0507 mount point /srv/base/inside lies under /srv/base of base/mount.srv
+    path   = "/srv/base/inside"
+#            ^^^^^^^^^^^^^^^^^^ SV0507 mount point /srv/base/inside lies under /srv/base of base/mount.srv
   }
 }
 
@@ -29,10 +30,12 @@ service "order" {
   }
   mount "index" {
     device = "/dev/vg0/index"
-    path   = "/srv/order/data/index" # ERROR: SV0508 /srv/order/data/index lies in mount.data, and mount.index is not after it
+    path   = "/srv/order/data/index"
+#            ^^^^^^^^^^^^^^^^^^^^^^^ SV0508 /srv/order/data/index lies in mount.data, and mount.index is not after it
   }
   app "early" {
-    command = ["/usr/bin/order", "--data=/srv/order/data/tables"] # ERROR: SV0508 /srv/order/data/tables lies in mount.data, and app.early is not after it
+    command = ["/usr/bin/order", "--data=/srv/order/data/tables"]
+#                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ SV0508 /srv/order/data/tables lies in mount.data, and app.early is not after it
   }
   app "late" {
     command = ["/usr/bin/order", "/srv/order/data/tables", "/srv/order/data/index"]
@@ -42,8 +45,10 @@ service "order" {
     command = [
       "/usr/bin/order",
       mount.data.path,
-      "/srv/order/dta",     # ERROR: SV0509 no mount provides /srv/order/dta
-      "/srv/order/archive", # ERROR: SV0509 no mount provides /srv/order/archive
+      "/srv/order/dta",
+#     ^^^^^^^^^^^^^^^^ SV0509 no mount provides /srv/order/dta
+      "/srv/order/archive",
+#     ^^^^^^^^^^^^^^^^^^^^ SV0509 no mount provides /srv/order/archive
       "/srv/order/order.conf",
       "/srv/ordering/data",
     ]
@@ -57,6 +62,7 @@ service "mistaken" { # the order of what is mistaken is not judged
   }
   app "main" {
     command = ["/usr/bin/mistaken", "/srv/mistaken"]
-    wrong   = true # ERROR: SV0104 app has no argument "wrong"
+    wrong   = true
+#   ^^^^^ SV0104 app has no argument "wrong"
   }
 }
