@@ -110,21 +110,22 @@ const (
 	maxWords = 1000 // among which it is
 )
 
-// Nearest returns the word that was most likely meant, or "".
+// Nearest returns the word that was most likely meant, or "". Of two that are equally near
+// it is the first by the alphabet, in whatever order they are given.
 func Nearest(word string, words []string) string {
 	if len(word) > maxWord || len(words) > maxWords {
 		return ""
 	}
 	best, bestDistance := "", len(word)/3+2
 	for _, w := range words {
-		if max(len(w)-len(word), len(word)-len(w)) >= bestDistance {
+		if max(len(w)-len(word), len(word)-len(w)) > bestDistance {
 			continue
 		}
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
 		if d == 2 && len(word) == len(w) && sameLetters(word, w) { // two that changed places
 			d = 1
 		}
-		if d < bestDistance && d < len(w) {
+		if d < len(w) && (d < bestDistance || d == bestDistance && best != "" && w < best) {
 			best, bestDistance = w, d
 		}
 	}

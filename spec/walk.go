@@ -83,7 +83,7 @@ func (r *run) walkFolder(folder string, chain []fs.FileInfo, out *[]entry) {
 			continue
 		}
 		linked := e.Type()&fs.ModeSymlink != 0
-		wanted := strings.HasSuffix(name, ".hcl") && !strings.HasSuffix(name, ".svctest.hcl")
+		wanted := InSet(name)
 		if !wanted && !linked && !e.IsDir() {
 			continue
 		}

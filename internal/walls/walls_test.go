@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"internal/testreport": {},
 	"internal/lab":        {},
 	"internal/picture":    {},
+	"internal/lsp":        {"spec"},
 	"internal/marks":      {},
 }
 
