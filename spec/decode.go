@@ -20,29 +20,41 @@ type part struct {
 	refused []string        // arguments that the struct finds mistaken
 }
 
-// fixedDefaults are the arguments of a schema when nothing is written.
-type fixedDefaults struct {
-	value reflect.Value
+func (r *run) newPart(s *Schema) *part {
+	v := reflect.New(s.Type).Elem()
+	v.Set(r.factsOf(s).defaults) // slices and maps are shared: a Config is never changed
+	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
 }
 
-func (r *run) newPart(s *Schema) *part {
-	d := r.defaults[s]
-	if d == nil {
-		d = &fixedDefaults{value: reflect.New(s.Type).Elem()}
-		for i := range s.Fields {
-			f := &s.Fields[i]
-			if f.Default == "" {
-				continue
-			}
-			if err := setDefault(d.value.FieldByIndex(f.Index), f); err != "" {
-				panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
-			}
-		}
-		r.defaults[s] = d
+// facts are what follows from a schema.
+type facts struct {
+	defaults reflect.Value // the struct as it is when nothing is written
+	exports  []string
+}
+
+func (l *Loader) factsOf(s *Schema) *facts {
+	l.shared.Lock()
+	defer l.shared.Unlock()
+	known := l.facts[s]
+	if known == nil {
+		known = &facts{defaultsOf(s), exportsOf(s)}
+		l.facts[s] = known
 	}
+	return known
+}
+
+func defaultsOf(s *Schema) reflect.Value {
 	v := reflect.New(s.Type).Elem()
-	v.Set(d.value) // slices and maps are shared: a Config is never changed
-	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Default == "" {
+			continue
+		}
+		if err := setDefault(v.FieldByIndex(f.Index), f); err != "" {
+			panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
+		}
+	}
+	return v
 }
 
 // setDefault writes a field's default, which its tag holds as HCL without quotes.
@@ -79,8 +91,8 @@ type decoding struct {
 // where the reason lies.
 func (x *evaluation) decode(d *decoding) outcome {
 	result := evaluated
-	places := map[string]hcl.Range{} // of what is written, right or wrong
-	explained := map[string]bool{}   // missing arguments that a misspelt one explains
+	places := make(map[string]hcl.Range, len(d.body.Attributes)) // of what is written, right or wrong
+	explained := map[string]bool{}                               // missing arguments that a misspelt one explains
 	for _, a := range sortedAttributes(d.body) {
 		places[a.Name] = a.Expr.Range()
 		if slices.Contains(d.args, a.Name) {

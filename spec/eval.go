@@ -44,7 +44,7 @@ func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
 		if x.read == nil {
 			x.read = map[hclsyntax.Expression][]hcl.Traversal{}
 		}
-		out = e.Variables()
+		out = appendVariables(nil, e)
 		x.read[e] = out
 	}
 	return out
@@ -133,8 +133,8 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.
 func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
-	if lit, ok := expr.(*hclsyntax.LiteralValueExpr); ok {
-		return lit.Val, evaluated
+	if v, ok := literal(expr); ok {
+		return v, evaluated
 	}
 	if !x.checkReads(expr, may) {
 		return cty.DynamicVal, failed
@@ -158,7 +158,7 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 
 // exact is a place without the dot, brackets or parenthesis around what is meant.
 func (x *evaluation) exact(r hcl.Range) hcl.Range {
-	src := x.run.sources[x.file]
+	src := x.file.source
 	if r.Start.Line != r.End.Line || r.End.Byte-r.Start.Byte < 2 || r.End.Byte > len(src) {
 		return r
 	}
@@ -200,6 +200,8 @@ func said(d *hcl.Diagnostic) (summary, detail string) {
 
 // include reads a file for file("…"), once a load.
 func (r *run) include(p string) *included {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	if have := r.included[p]; have != nil {
 		return have
 	}
@@ -264,21 +266,21 @@ func endless(v cty.Value) bool {
 
 // checkCalls finds calls to functions that do not exist, and endless numbers.
 func checkCalls(body *hclsyntax.Body) (found []Finding) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+	visit(body, func(n hclsyntax.Node) {
 		if lit, ok := n.(*hclsyntax.LiteralValueExpr); ok && endless(lit.Val) {
 			found = append(found, newFinding(codeTooLarge, lit.SrcRange, "Write at most a thousand digits.", "the number"))
 		}
 		call, ok := n.(*hclsyntax.FunctionCallExpr)
 		if !ok {
-			return nil
+			return
 		}
 		if _, known := functions[call.Name]; known || call.Name == "file" || call.Name == "secret" {
-			return nil
+			return
 		}
 		if call.Name == "env" {
 			found = append(found, newFinding(codeNotHere, call.NameRange,
 				"env() can be called in agent.hcl only. Write node.labels, or a variable, for what differs.", "env()"))
-			return nil
+			return
 		}
 		names := append(slices.Collect(maps.Keys(functions)), "file", "secret")
 		detail := "The functions are in the manual."
@@ -286,7 +288,6 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 			detail = fmt.Sprintf("Did you mean %q?", n)
 		}
 		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))
-		return nil
 	})
 	return found
 }

@@ -71,17 +71,3 @@ func fuzzLoad(t *testing.T, options Options, src []byte) {
 		}
 	}
 }
-
-// FuzzFormat: formatting what was formatted changes nothing, and never the meaning.
-func FuzzFormat(f *testing.F) {
-	seeds(f)
-	f.Fuzz(func(t *testing.T, src []byte) {
-		if len(src) > 1<<14 {
-			return
-		}
-		once, _ := Format(src)
-		if twice, _ := Format(once); string(twice) != string(once) {
-			t.Fatalf("once\n%s\ntwice\n%s", once, twice)
-		}
-	})
-}

@@ -140,7 +140,7 @@ func TestACommentIsNotCalledUselessWhereARuleDidNotLook(t *testing.T) {
 			t.Errorf("%d: silent %v, found %v", i, c.silent, got)
 		}
 	}
-	wantFound(t, found(testOptions, "a.hcl", app(fits("SV0402", "nice = 1")), "b.hcl", "service {"), `b.hcl:1:9 SV0101 a block without its end`)
+	wantFound(t, found(testOptions, "a.hcl", app(fits("SV0402", "nice = 1")), "b.hcl", "service \"b\" {"), `b.hcl:1:13 SV0101 a block without its end`)
 	wantFound(t, found(testOptions, "a.hcl", "service \"a\" {\n # svcctl:ignore SV0402 x\n"), `1:13 SV0101 a block without its end`)
 }
 

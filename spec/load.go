@@ -5,9 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -40,25 +39,30 @@ type Options struct {
 // little more, so that loading after one file changed costs that file, not the set.
 // Not safe for concurrent use.
 type Loader struct {
-	options  Options
-	files    map[string]*file
-	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
-	base     *hcl.EvalContext
-	defaults map[*Schema]*fixedDefaults
-	zones    map[string]*time.Location // by name; nil where there is none
-	last     *Spec                     // the last set without errors
+	options Options
+	files   map[string]*file
+	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
+	base    *hcl.EvalContext
+	facts   map[*Schema]*facts
+	zones   map[string]*time.Location // by name; nil where there is none
+	last    *Spec                     // the last set without errors
+	shared  sync.Mutex                // around what the evaluation of several files uses: facts, zones, and maps of a run
 }
 
 // file is what is kept of one file between loads: no source, no syntax tree.
 type file struct {
+	source []byte          // during a load: of a new or changed file, and where a finding needs it
+	body   *hclsyntax.Body // during a load
+
 	path, folder string
 	id           identity
 	racy         bool
 	hash         [sha256.Size]byte
-	agent        bool // an agent's own configuration: not part of the set
-	parsed       bool // once its content was looked at
-	broken       bool // not HCL: what it defines is not known
-	incomplete   bool // something in it could not be evaluated: evaluated again by every load
+	agent        bool  // an agent's own configuration: not part of the set
+	parsed       bool  // once its content was looked at
+	broken       bool  // not HCL: what it defines is not known, or not all of it
+	torn         *torn // what is known of a broken file; nil: nothing
+	incomplete   bool  // something in it could not be evaluated: evaluated again by every load
 	definitions  []*definition
 	reads        []read
 	includes     []include
@@ -93,15 +97,14 @@ type run struct {
 	fsys     fs.FS
 	paths    []string // sorted
 	previous map[string]map[string]*definition
-	bodies   map[*file]*hclsyntax.Body
-	sources  map[*file][]byte
 	included map[string]*included
 
 	fingerprints map[string]string // of secrets, by name
-	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
+	unreadable   bool // some file could not even be read
 	badIn        map[string]bool
+	tornIn       map[string][]*torn
 	findings     []Finding
 }
 
@@ -114,7 +117,7 @@ type included struct {
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
 	return &Loader{
-		options: o.forNodes(), files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
+		options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: functions},
 	}
 }
@@ -141,8 +144,7 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{},
-		fingerprints: map[string]string{},
+		included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{}, fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
@@ -152,45 +154,17 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
 	}
-	files := make(map[string]*file, len(entries))
-	var stale []*file
-	for _, e := range entries {
-		f, fresh := r.current(e)
-		if f == nil {
-			continue
-		}
-		files[e.path] = f
-		r.paths = append(r.paths, e.path)
-		if fresh {
-			stale = append(stale, f)
-		}
-	}
-	l.files = files
-	slices.Sort(r.paths)
-	// Definitions come first, since any file may read them. A file without any is
-	// parsed only when its turn comes, so that the trees of a large set are never
-	// in memory together.
-	var later []*file
-	for _, f := range stale {
-		if mayDefine(r.sources[f]) {
-			r.parse(f)
-		} else {
-			later = append(later, f)
-		}
-	}
+	r.bringIn(entries)
 	for _, p := range r.paths {
-		if f := files[p]; f.broken {
+		switch f := r.files[p]; {
+		case f.torn != nil:
+			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
+		case f.broken:
 			r.badIn[f.folder] = true
 		}
 	}
 	r.define()
-	slices.SortFunc(later, func(a, b *file) int { return strings.Compare(a.path, b.path) })
-	r.parsing = r.startParsing(later)
-	defer r.parsing.stop()
-	for _, p := range r.paths {
-		r.refresh(files[p])
-		r.anyBad = r.anyBad || files[p].broken
-	}
+	r.refresh()
 	r.checkSet()
 	r.checkUnused()
 	r.checkPlain()
@@ -202,50 +176,6 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	return l.last, findings
 }
 
-// current returns what is known of a file, or a new record that is still to be parsed.
-func (r *run) current(e entry) (f *file, fresh bool) {
-	known := r.files[e.path]
-	id := identityOf(e.info)
-	if known != nil && !known.racy && known.id == id && !known.incomplete && !r.changedBeside(known) {
-		return known, false
-	}
-	now := time.Now()
-	src, ok := r.read(e)
-	if !ok {
-		r.anyBad, r.badIn[path.Dir(e.path)] = true, true
-		return nil, false
-	}
-	hash := sha256.Sum256(src)
-	if known != nil && known.hash == hash && !known.incomplete && !r.changedBeside(known) {
-		known.id, known.racy = id, id.racy(now)
-		return known, false
-	}
-	f = &file{path: strings.Clone(e.path), folder: path.Dir(e.path), id: id, racy: id.racy(now), hash: hash}
-	r.sources[f] = src
-	return f, true
-}
-
-func (r *run) read(e entry) ([]byte, bool) {
-	if e.info.Size() > maxFileSize {
-		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
-		return nil, false
-	}
-	if r.bytes += e.info.Size(); r.bytes > maxSetSize {
-		r.report(newFinding(codeTooMany, hcl.Range{}, "Give the folder of the services alone.", "more than 256 MiB are to be read"))
-		return nil, false
-	}
-	src, err := fs.ReadFile(r.fsys, e.path)
-	if err != nil {
-		r.reportFile(codeUnreadable, e.path, err.Error()+".", "the file")
-		return nil, false
-	}
-	if len(src) > maxFileSize {
-		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
-		return nil, false
-	}
-	return src, true
-}
-
 // changedBeside says whether something that a file's expressions read from outside the
 // set's own files, or by file("…"), is another than it was.
 func (r *run) changedBeside(f *file) bool {
@@ -255,44 +185,11 @@ func (r *run) changedBeside(f *file) bool {
 	})
 }
 
-// refresh evaluates a file whose content, or the values that it reads, changed.
-func (r *run) refresh(f *file) {
-	if body := r.parsing.take(f); body != nil {
-		r.bodies[f] = body
-	}
-	defer r.forget(f)
-	if f.agent || f.broken {
-		return
-	}
-	body := r.bodies[f]
-	if body == nil {
-		if !r.readsChanged(f.folder, f.reads) {
-			return
-		}
-		if body = r.reparse(f); body == nil {
-			return
-		}
-	}
-	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	f.holdings, f.plain = nil, nil
-	r.evaluate(f, body)
-}
-
-// forget drops a file's tree, and its source where nothing is to be shown of it.
-func (r *run) forget(f *file) {
-	delete(r.bodies, f)
-	for _, d := range f.definitions {
-		d.expr = nil
-	}
-	if len(f.findings) == 0 {
-		delete(r.sources, f)
-	}
-}
-
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
-		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark
+		return x.Code != codeSetTwice && x.Code != codeFunction && x.Code != codeNotHere && x.Code != codeMark &&
+			x.Code != codeSyntax && x.Code != codeTooDeep && x.Code != codeSwallowed
 	})
 }
 
@@ -321,7 +218,11 @@ func (r *run) assemble() *Spec {
 	return s
 }
 
-func (r *run) report(f Finding) { r.findings = append(r.findings, f) }
+func (r *run) report(f Finding) {
+	r.shared.Lock()
+	defer r.shared.Unlock()
+	r.findings = append(r.findings, f)
+}
 
 func (r *run) reportFile(code, p, detail string, args ...any) {
 	f := newFinding(code, hcl.Range{}, detail, args...)
@@ -354,12 +255,18 @@ func (r *run) collect() Findings {
 		}
 		src, have := sources[p]
 		if !have {
-			if src = r.sources[r.files[p]]; src == nil {
+			if f := r.files[p]; f != nil {
+				src = f.source
+			}
+			if src == nil {
 				src, _ = fs.ReadFile(r.fsys, p) // without it there is no snippet, nothing worse
 			}
 			sources[p] = src
 		}
 		all[i].source = src
+	}
+	for _, p := range r.paths {
+		r.files[p].source = nil
 	}
 	return all
 }

@@ -27,7 +27,7 @@ func TestAMountUnderAnotherServicesMountIsReported(t *testing.T) {
 	} {
 		inner := mountOf("inner", c.inner, `"/srv/a/b"`, `device = "/dev/y"`)
 		got := collisions(t, "inner.hcl", inner,
-			"outer.hcl", mountOf("outer", c.outer, `"/srv/a"`, `device = "/dev/x"`), "middle.hcl", "service \"middle\" {\n requires = [\"outer\"]\n app \"a\" {\n command = [\"/a\"]\n}\n}\n")
+			"outer.hcl", mountOf("outer", c.outer, `"/srv/a"`, `device = "/dev/x"`), "middle.hcl", "service \"middle\" {\n requires = [\"outer\"]\n app \"m\" {\n  command = [\"/bin/true\"]\n }\n}\n")
 		expect(t, c.name, got, c.want...)
 	}
 	deep := mountOf("deep", "", `"/srv/ab"`, `device = "/dev/y"`)
@@ -41,7 +41,14 @@ func TestAMountUnderAnotherServicesMountIsReported(t *testing.T) {
 		"b.hcl:4 SV0507 mount point /srv/a lies under /srv of a/mount.data")
 }
 
-// service writes a service with two mounts, /srv/db/data and /var/lib/queue, and more.
+// Where the outer mount point is claimed twice, that is the mistake.
+func TestAMountUnderOneThatCollidesIsNoSecondMistake(t *testing.T) {
+	const b = "service \"b\" {\n  mount \"x\" {\n    device = \"/dev/y\"\n    path = \"/srv/a\"\n  }\n  mount \"y\" {\n    device = \"/dev/z\"\n    path = \"${mount.x.path}/b\"\n  }\n}\n"
+	expect(t, "its own is there, too", collisions(t, "a.hcl", mountOf("a", "", `"/srv/a"`, `device = "/dev/x"`), "b.hcl", b),
+		"b.hcl:4 SV0503 mount point /srv/a is a/mount.data's too")
+}
+
+// withMounts writes a service with two mounts, /srv/db/data and /var/lib/queue, and more.
 func withMounts(more string) string {
 	return `service "s" {
   mount "data" {
@@ -224,6 +231,8 @@ func TestCollisionsNameTheNodesThatTheyConcern(t *testing.T) {
 		{"on two nodes", ipOf("a", "", `"10.0.0.1/24"`), ipOf("b", "", each), "[n1 n3]", []string{"b.hcl:4 SV0501 address 10.0.0.1 is a/ip.vip's too"}},
 		{"on the one that is a candidate", ipOf("a", `nodes = ["n2", "n3"]`, `"10.0.0.1/24"`), ipOf("b", "", each), "[n3]",
 			[]string{"b.hcl:4 SV0501 address 10.0.0.1 is a/ip.vip's too"}},
+		{"the same everywhere, and not the first there", ipOf("a", `nodes = ["n2"]`, `"10.0.0.1/24"`) + ipOf("a2", `nodes = ["n1"]`, `"10.0.0.1/24"`),
+			strings.Replace(ipOf("b", "", `"10.0.0.1/24"`), `"eth0"`, "node.name", 1), "[]", []string{"b.hcl:4 SV0501 address 10.0.0.1 is a/ip.vip's too"}},
 		{"on none", ipOf("a", `nodes = ["n2"]`, `"10.0.0.1/24"`), ipOf("b", "", each), "", nil},
 		{"the same everywhere", ipOf("a", "", `"10.0.0.1/24"`), strings.Replace(ipOf("b", "", `"10.0.0.1/24"`), `"eth0"`, "node.name", 1), "[]",
 			[]string{"b.hcl:4 SV0501 address 10.0.0.1 is a/ip.vip's too"}},

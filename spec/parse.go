@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -15,6 +14,8 @@ import (
 )
 
 const (
+	byteOrderMark = "\ufeff"
+
 	maxNesting   = 64   // brackets in brackets
 	maxOperators = 1000 // in one expression
 	maxLoops     = 2    // for in for
@@ -30,121 +31,68 @@ func mayDefine(src []byte) bool {
 	return bytes.HasPrefix(src, []byte("var")) || bytes.HasPrefix(src, []byte("local"))
 }
 
-// parse reads the syntax tree of a file that is new or changed.
-func (r *run) parse(f *file) {
-	if body := f.parse(r.sources[f]); body != nil {
-		r.bodies[f] = body
-	}
-}
-
 // parse looks at the content of a file. It touches nothing but f.
 func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.parsed = true
-	defer func() { f.findings = explainSyntax(f.findings, src) }()
 	body, findings, broken := parseSource(f.path, src)
 	f.findings, f.broken = findings, broken
 	f.ignores = ignoresIn(f.path, src)
 	if broken {
 		f.incomplete = true
-		return nil
-	}
-	if isAgentFile(f, body) {
+		if body = f.recover(src, body != nil); body == nil {
+			return nil
+		}
+	} else if isAgentFile(f, body) {
 		f.agent, f.findings, f.ignores = true, nil, nil
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
 	if slices.ContainsFunc(f.findings, func(x Finding) bool { return x.Code == codeTooLarge }) {
-		f.broken, f.incomplete = true, true
+		f.broken, f.incomplete, f.torn = true, true, nil
 		return nil
 	}
 	if at, deep := deepLoop(body, src); deep {
 		f.findings = append(f.findings, newFinding(codeTooDeep, at, fmt.Sprintf("At most %d for expressions in each other.", maxLoops)))
-		f.broken, f.incomplete = true, true
+		f.broken, f.incomplete, f.torn = true, true, nil
 		return nil
 	}
 	f.definitions = collectDefinitions(f, body)
 	return body
 }
 
-// parseAhead is how many files of a large set are parsed before their turn, while
-// those before them are evaluated. It bounds the trees in memory.
-const parseAhead = 16
-
-// parsing hands out the trees of files in a fixed order, parsed by two goroutines
-// that end with the last file, or with stop.
-type parsing struct {
-	trees map[*file]chan *hclsyntax.Body
-	next  chan *file
-	ahead chan struct{}
-	quit  chan struct{}
-	done  sync.WaitGroup
-}
-
-// startParsing parses files in the order in which they will be asked for.
-func (r *run) startParsing(files []*file) *parsing {
-	p := &parsing{
-		trees: make(map[*file]chan *hclsyntax.Body, len(files)),
-		next:  make(chan *file), ahead: make(chan struct{}, parseAhead), quit: make(chan struct{}),
+// recover reads what can be read of a file that is not HCL, if it is text at all.
+func (f *file) recover(src []byte, text bool) (body *hclsyntax.Body) {
+	var better []Finding
+	if text {
+		body, f.torn, better = recoverFile(f.path, src)
 	}
-	sources := make(map[*file][]byte, len(files)) // apart from r.sources, which the evaluation changes
-	for _, f := range files {
-		p.trees[f], sources[f] = make(chan *hclsyntax.Body, 1), r.sources[f]
+	if better == nil {
+		f.findings = explainSyntax(f.findings, src, src, hcl.InitialPos)
+		return body
 	}
-	p.done.Go(func() {
-		defer close(p.next)
-		for _, f := range files {
-			select {
-			case p.ahead <- struct{}{}:
-			case <-p.quit:
-				return
-			}
-			select {
-			case p.next <- f:
-			case <-p.quit:
-				return
-			}
-		}
-	})
-	for range min(2, len(files)) {
-		p.done.Go(func() {
-			for f := range p.next {
-				p.trees[f] <- f.parse(sources[f])
-			}
-		})
-	}
-	return p
-}
-
-// take waits for the tree of a file, if it is one of these.
-func (p *parsing) take(f *file) *hclsyntax.Body {
-	tree := p.trees[f]
-	if tree == nil {
-		return nil
-	}
-	body := <-tree
-	<-p.ahead
+	f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), better...)
 	return body
 }
 
-func (p *parsing) stop() {
-	close(p.quit)
-	p.done.Wait()
-}
-
-// reparse reads the tree of an unchanged file again, since a value that it reads
-// has changed.
+// reparse reads the tree of a file again whose content was looked at before.
 func (r *run) reparse(f *file) *hclsyntax.Body {
-	if body := r.bodies[f]; body != nil {
-		return body
+	if f.body != nil {
+		return f.body
 	}
-	src, err := fs.ReadFile(r.fsys, f.path)
-	if err != nil || sha256.Sum256(src) != f.hash {
-		f.incomplete = true
-		r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
-		return nil
+	src := f.source
+	if src == nil {
+		var err error
+		if src, err = fs.ReadFile(r.fsys, f.path); err != nil || sha256.Sum256(src) != f.hash {
+			f.incomplete = true
+			r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
+			return nil
+		}
 	}
 	body, _, _ := parseSource(f.path, src)
-	r.bodies[f], r.sources[f] = body, src
+	if f.torn != nil {
+		body, f.torn, _ = recoverFile(f.path, src)
+	}
+	f.body, f.source = body, src
 	for i, d := range collectDefinitions(f, body) { // same content, so that the order is the same
 		f.definitions[i].expr = d.expr
 	}
@@ -160,31 +108,36 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
 			"U+E0C0 and U+E0C1 stand for secrets: remove it, and write secret(\"name\").")}, true
 	}
-	if at, deep := tooDeep(name, src); deep {
+	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at,
 			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
 	}
-	parsed, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-	var findings, wrong []Finding
+	body, findings, wrong := parseText(name, src, hcl.InitialPos)
+	return body, append(findings, wrong...), len(wrong) > 0 || body == nil
+}
+
+// parseText parses a file, or a piece of one that begins at pos: what is set twice, and
+// the mistakes in the syntax.
+func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, findings, wrong []Finding) {
+	parsed, diags := hclsyntax.ParseConfig(src, name, pos)
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
 			continue
 		}
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
-			word := string(at.SliceBytes(src))
+			word := string(src[at.Start.Byte-pos.Byte : at.End.Byte-pos.Byte])
 			findings = append(findings, newFinding(codeSetTwice, at, setTwice(d.Detail), word))
 			continue
 		}
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
 	}
-	body, _ := parsed.Body.(*hclsyntax.Body)
-	if body != nil {
+	if body, _ = parsed.Body.(*hclsyntax.Body); body != nil {
 		for _, at := range guardTree(body) {
 			findings = append(findings, newFinding(codeMark, at, "U+E0C0 and U+E0C1 stand for secrets: write secret(\"name\")."))
 		}
 	}
-	return body, append(findings, withoutConsequences(wrong, src)...), len(wrong) > 0 || body == nil
+	return body, findings, withoutConsequences(wrong, src, pos)
 }
 
 // setTwice takes the place of the first argument out of what the parser says.
@@ -216,11 +169,11 @@ var openQuotes = []string{
 
 // withoutConsequences keeps the first mistake of each line, and of those in and behind
 // an open quote the first.
-func withoutConsequences(wrong []Finding, src []byte) []Finding {
+func withoutConsequences(wrong []Finding, src []byte, pos hcl.Pos) []Finding {
 	slices.SortStableFunc(wrong, func(a, b Finding) int { return a.Range.Start.Byte - b.Range.Start.Byte })
-	open := len(src) + 1
+	open := pos.Byte + len(src) + 1
 	if slices.ContainsFunc(wrong, func(f Finding) bool { return f.Summary == openQuotes[0] }) {
-		open = openQuote(src)
+		open = openQuote(src, pos)
 	}
 	var kept []Finding
 	for _, f := range wrong {
@@ -237,8 +190,8 @@ func withoutConsequences(wrong []Finding, src []byte) []Finding {
 
 // openQuote is where the first text begins that does not end on its line. The mistake
 // may lie inside its ${ }, where a missing quote moves all others.
-func openQuote(src []byte) int {
-	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+func openQuote(src []byte, pos hcl.Pos) int {
+	tokens, _ := hclsyntax.LexConfig(src, "", pos)
 	var open []int
 	for _, t := range tokens {
 		switch t.Type {
@@ -252,7 +205,7 @@ func openQuote(src []byte) int {
 			}
 		}
 	}
-	return len(src) + 1
+	return pos.Byte + len(src) + 1
 }
 
 func rangeOf(d *hcl.Diagnostic, name string) hcl.Range {
@@ -286,7 +239,7 @@ func invalidUTF8(src []byte) int {
 // tooDeep finds what would make the parser, which is recursive, use up its stack.
 // Most files have too few brackets and operators for that; only the others pay for
 // a look at their tokens.
-func tooDeep(name string, src []byte) (hcl.Range, bool) {
+func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
 	suspects := 0
 	for _, c := range src {
 		switch c {
@@ -297,7 +250,7 @@ func tooDeep(name string, src []byte) (hcl.Range, bool) {
 	if suspects < maxOperators {
 		return hcl.Range{}, false
 	}
-	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	tokens, _ := hclsyntax.LexConfig(src, name, pos)
 	depth, inner, operators := 0, 0, 0 // inner counts the open brackets in which a newline ends nothing
 	for _, t := range tokens {
 		switch t.Type {

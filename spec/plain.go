@@ -45,9 +45,9 @@ var settings = []string{
 	"default", "auto", "prompt", "ask", "bearer", "basic",
 }
 
-// literal says whether text may be a secret itself: no path, no reference that a shell or
+// mayBeSecret says whether text may be a secret itself: no path, no reference that a shell or
 // program resolves, no placeholder and no setting.
-func literal(text string) bool {
+func mayBeSecret(text string) bool {
 	if i := strings.LastIndexByte(text, ' '); i >= 0 && len(text) < 1000 { // "Bearer $TOKEN"
 		if last := strings.Trim(text[i+1:], `"'`); last != "" && strings.Contains("$<{", last[:1]) {
 			return false
@@ -111,7 +111,7 @@ func (x *evaluation) exposed(d *decoding, f *Field, v reflect.Value, a *hclsynta
 // inTheOpen is what stands in the file, "" where nothing does.
 func inTheOpen(name, text string) string {
 	switch {
-	case calledSecret(name) && literal(text):
+	case calledSecret(name) && mayBeSecret(text):
 		return strconv.Quote(name)
 	case urlWithPassword(text):
 		return fmt.Sprintf("the password in %q", name)
@@ -124,10 +124,10 @@ var optionName = regexp.MustCompile(`^-{0,2}[A-Za-z][A-Za-z0-9_.-]*$`)
 // inWord looks at one word of a command, or of another list. Only what gives a name and
 // a value in one word is told: behind --password alone anything may follow.
 func inWord(word string, client bool) string {
-	if name, value, has := strings.Cut(word, "="); has && calledSecret(name) && optionName.MatchString(name) && literal(value) {
+	if name, value, has := strings.Cut(word, "="); has && calledSecret(name) && optionName.MatchString(name) && mayBeSecret(value) {
 		return strconv.Quote(name)
 	}
-	if value, has := strings.CutPrefix(word, "-p"); has && client && literal(value) {
+	if value, has := strings.CutPrefix(word, "-p"); has && client && mayBeSecret(value) {
 		return `the password behind "-p"`
 	}
 	if urlWithPassword(word) {

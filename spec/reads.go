@@ -114,7 +114,7 @@ func (x *evaluation) checkDefined(t hcl.Traversal) bool {
 	if v != nil {
 		return v.ok
 	}
-	if x.run.uncertain(x.file.folder) {
+	if x.run.uncertain(x.file.folder, name) {
 		x.file.incomplete = true
 		return false
 	}
@@ -220,7 +220,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	if !field || len(t) <= rest {
 		return target, key, true
 	}
-	names := exportsOf(target.schema)
+	names := x.run.factsOf(target.schema).exports
 	fieldName := stepName(t, rest)
 	if slices.Contains(names, fieldName) {
 		return target, key, true

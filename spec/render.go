@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -28,18 +29,29 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 			severity = paint("1;36", string(x.Severity))
 		}
 		if at := x.where(); at != "" {
-			b.WriteString(paint("1", at) + ": ")
+			b.WriteString(paint("1", printable(at)) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.statement())
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, printable(x.statement()))
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
 		}
 		if x.Detail != "" {
-			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(x.Detail, "\n", "\n      "))
+			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(printable(x.Detail), "\n", "\n      "))
 		}
 	}
 	w.Write(b.Bytes())
+}
+
+// printable shows characters that a terminal would obey, which a text in a file may hold,
+// as what they are.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && unicode.IsControl(c) {
+			return utf8.RuneError
+		}
+		return c
+	}, s)
 }
 
 func (f Finding) where() string {
@@ -68,7 +80,7 @@ func (f Finding) snippet() (line, mark string, ok bool) {
 	end := min(max(f.Range.End.Byte, start.Byte), to)
 	text := func(b []byte) string {
 		return strings.Map(func(c rune) rune {
-			if c == '\t' || c < ' ' || c == 0x7f {
+			if unicode.IsControl(c) {
 				return ' '
 			}
 			return c

@@ -38,7 +38,7 @@ func (d *resourceDraft) local() string { return d.kind + "." + d.name }
 func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
 	var out []string
 	for _, b := range body.Blocks {
-		if _, own := (&decoding{parts: []*part{{schema: serviceSchema}}}).block(b.Type); own == nil {
+		if !slices.ContainsFunc(serviceSchema.Blocks, func(own Block) bool { return own.Name == b.Type }) {
 			out = append(out, b.Type)
 		}
 	}
@@ -152,11 +152,14 @@ func (x *evaluation) wrapped(b *hclsyntax.Block) string {
 
 // edges lists the resources that a resource refers to, whether in after or in a value.
 func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
-	out := map[string]hcl.Range{}
+	var out map[string]hcl.Range
 	for _, e := range allExpressions(d.block.Body, nil) {
 		for _, t := range x.variables(e) {
 			if target := s.find(t.RootName(), second(t)); target != nil && !target.schema.Task {
 				if _, known := out[target.local()]; !known {
+					if out == nil {
+						out = map[string]hcl.Range{}
+					}
 					out[target.local()] = t.SourceRange()
 				}
 			}
@@ -294,6 +297,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 
 // siblingContext makes readable the resources that d refers to.
 func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+	if len(d.edges) == 0 && each == cty.NilVal {
+		return s.ctx
+	}
 	byKind := map[string]map[string]cty.Value{}
 	for local := range d.edges {
 		kind, name, _ := strings.Cut(local, ".")
@@ -384,7 +390,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 	}
 	x.run.digestResource(res, config.value)
 	d.instances[e.key] = res
-	d.exports[e.key] = exportedValues(d.schema, config)
+	d.exports[e.key] = exportedValues(d.schema, x.run.factsOf(d.schema).exports, config)
 	return true
 }
 

@@ -159,9 +159,9 @@ func (r *run) visible(folder, prefix string) []string {
 
 // uncertain says whether a name that seems missing in a folder may be defined in a
 // file that is not HCL.
-func (r *run) uncertain(folder string) bool {
+func (r *run) uncertain(folder, name string) bool {
 	for {
-		if r.badIn[folder] {
+		if r.badIn[folder] || slices.ContainsFunc(r.tornIn[folder], func(t *torn) bool { return t.mayHold(name) }) {
 			return true
 		}
 		if folder == "." {

@@ -30,6 +30,7 @@ type serviceDraft struct {
 	byKind      map[string]map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
+	torn        *torn // nil: all of its text can be read
 	occupants   []*occupant
 	holders     []holder
 }
@@ -37,7 +38,7 @@ type serviceDraft struct {
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
 
 func (s *serviceDraft) misnamed(kind, name string) bool {
-	return s.brokenNames[kind] || s.brokenNames[kind+"."+name]
+	return s.brokenNames[kind] || s.brokenNames[kind+"."+name] || s.torn.mayHold(name) || name == "" && s.torn.mayHold(kind)
 }
 
 func (s *serviceDraft) resourceHint(kind, name string) string {
@@ -78,6 +79,7 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
 		x.topLevel(b)
 	}
+	x.reportSwallowed(body)
 }
 
 func allExpressions(body *hclsyntax.Body, out []hclsyntax.Expression) []hclsyntax.Expression {
@@ -221,6 +223,10 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	a := args.value.Addr().Interface().(*serviceArguments)
 	svc := x.newService(b, a)
 	at := b.DefRange()
+	var gaps *torn
+	if x.file.torn != nil && x.file.torn.bodies[b.Body] {
+		gaps, got = x.file.torn, failed
+	}
 	if !validName(svc.Namespace, false) {
 		place := b.TypeRange
 		if attr := b.Body.Attributes["namespace"]; attr != nil {
@@ -229,21 +235,25 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
 		args.failed["namespace"] = true
 	}
-	declared := named && !args.failed["namespace"]
-	if declared {
+	declared := named && !args.failed["namespace"] && gaps == nil
+	switch {
+	case gaps != nil: // its name is among those that may be anything
+	case declared:
 		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0], standingOf(svc, args)})
-	} else { // it is there, under a name that is not known
+	default: // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
-	x.mentions(b, svc, a, args.failed["namespace"])
-	x.serviceWarnings(b, svc)
+	x.mentions(b, svc, a, args.failed["namespace"] || gaps.mayHold("namespace"))
+	if gaps == nil {
+		x.serviceWarnings(b, svc)
+	}
 	svc.Range = at
 	// A node that is no candidate never runs the service, and expressions such as
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
-	certain := !args.missing("nodes")
-	draft := x.body(b, svc, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	certain := !args.missing("nodes") && !(svc.Nodes == nil && gaps.mayHold("nodes"))
+	draft := x.body(b, svc, gaps, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
 	if declared {
 		x.file.declared[len(x.file.declared)-1].idle = draft.idle()
 	}
@@ -252,11 +262,11 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		if x.differs(b.Body) {
 			x.onNodes(x.candidates(svc), func(y *evaluation) {
 				there := *svc
-				y.body(b, &there, true)
+				y.body(b, &there, gaps, true)
 			})
 		}
 	}
-	if !named || args.unplaced() { // it can't be compared with others
+	if !named || args.unplaced() || gaps != nil { // it can't be compared with others
 		x.file.forgetHolding(at)
 	}
 	if got == failed || draft.broken {
@@ -272,8 +282,8 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 
 // body evaluates what is in a service: on the evaluation's node, or for no node in
 // particular.
-func (x *evaluation) body(b *hclsyntax.Block, s *Service, onNode bool) *serviceDraft {
-	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}}
+func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) *serviceDraft {
+	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
 	draft.ctx = x.serviceContext(draft, onNode)
 	s.Resources, s.Tasks = x.resources(draft, b.Body)
 	x.keep(s, draft, b.DefRange())

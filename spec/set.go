@@ -70,12 +70,27 @@ func (r *run) hasErrors() bool {
 	return false
 }
 
+// mayDeclare says whether a service that seems missing may be in what can't be read.
+func (r *run) mayDeclare(name string) bool {
+	if !r.anyBad {
+		return false
+	}
+	if r.unreadable {
+		return true
+	}
+	return slices.ContainsFunc(r.paths, func(p string) bool {
+		f := r.files[p]
+		return f.broken && (f.torn == nil || f.torn.mayHold(name))
+	})
+}
+
 func (r *run) checkMention(m mention, declared map[string]hcl.Range, lost map[string]bool) {
 	if m.from == m.to {
 		r.report(newFinding(codeItself, m.at, "Remove it.", m.from, m.argument))
 		return
 	}
-	if _, ok := declared[m.to]; ok || r.anyBad || lost[m.to[strings.LastIndexByte(m.to, '/')+1:]] {
+	name := m.to[strings.LastIndexByte(m.to, '/')+1:]
+	if _, ok := declared[m.to]; ok || lost[name] || r.mayDeclare(name) {
 		return
 	}
 	names := slices.Collect(maps.Keys(declared))

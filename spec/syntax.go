@@ -16,13 +16,13 @@ const maxExplained = 100
 
 // explainSyntax puts what the parser says about a file into words about what was meant,
 // and its place where the mistake is, rather than where it was noticed. Places are those
-// in src, the whole file.
-func explainSyntax(findings []Finding, src []byte) []Finding {
+// in src, the whole file, of which the piece that begins at pos was parsed.
+func explainSyntax(findings []Finding, src, piece []byte, pos hcl.Pos) []Finding {
 	if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == codeSyntax && syntaxRules[f.Summary] != nil }) {
 		return findings
 	}
-	tokens, _ := hclsyntax.LexConfig(src, findings[0].File, hcl.InitialPos)
-	open, left := openQuote(src), maxExplained
+	tokens, _ := hclsyntax.LexConfig(piece, findings[0].File, pos)
+	open, left := openQuote(piece, pos), maxExplained
 	for i := range findings {
 		f := &findings[i]
 		rule := syntaxRules[f.Summary]
@@ -30,7 +30,7 @@ func explainSyntax(findings []Finding, src []byte) []Finding {
 			continue
 		}
 		left--
-		t := &tear{f: f, src: src, tokens: tokens, open: open, i: len(tokens) - 1}
+		t := &lostWay{f: f, src: src, tokens: tokens, open: open, i: len(tokens) - 1}
 		for n, token := range tokens {
 			if token.Range.End.Byte > f.Range.Start.Byte || token.Range.Start.Byte == f.Range.Start.Byte {
 				t.i = n
@@ -42,8 +42,8 @@ func explainSyntax(findings []Finding, src []byte) []Finding {
 	return findings
 }
 
-// tear is a place at which the parser lost its way.
-type tear struct {
+// lostWay is a place at which the parser lost its way.
+type lostWay struct {
 	f      *Finding
 	src    []byte
 	tokens hclsyntax.Tokens
@@ -51,22 +51,22 @@ type tear struct {
 	i      int // the token at the place
 }
 
-func (t *tear) token(i int) hclsyntax.Token {
+func (t *lostWay) token(i int) hclsyntax.Token {
 	if i < 0 || i >= len(t.tokens) {
 		return hclsyntax.Token{Type: hclsyntax.TokenEOF}
 	}
 	return t.tokens[i]
 }
 
-func (t *tear) is(i int, types ...hclsyntax.TokenType) bool {
+func (t *lostWay) is(i int, types ...hclsyntax.TokenType) bool {
 	return slices.Contains(types, t.token(i).Type)
 }
 
-func (t *tear) text(i int) string { return string(t.token(i).Bytes) }
+func (t *lostWay) text(i int) string { return string(t.token(i).Bytes) }
 
-func (t *tear) say(summary, detail string) { t.f.Summary, t.f.Detail = summary, detail }
+func (t *lostWay) say(summary, detail string) { t.f.Summary, t.f.Detail = summary, detail }
 
-func (t *tear) at(from, to int) {
+func (t *lostWay) at(from, to int) {
 	t.f.Range = hcl.RangeBetween(t.tokens[from].Range, t.tokens[to].Range)
 }
 
@@ -77,49 +77,49 @@ const (
 )
 
 // syntaxRules explain a mistake, by what the parser calls it.
-var syntaxRules map[string]func(*tear)
+var syntaxRules map[string]func(*lostWay)
 
 func init() { // some rules call others
-	syntaxRules = map[string]func(*tear){
-		"argument or block definition required":           (*tear).definition,
-		"missing item separator":                          (*tear).separator,
-		"missing argument separator":                      (*tear).separator,
-		"missing attribute separator":                     (*tear).separator,
-		"invalid block definition":                        (*tear).block,
-		"invalid character":                               (*tear).character,
-		"missing newline after argument":                  (*tear).newline,
-		"missing newline after block definition":          (*tear).newline,
-		"invalid expression":                              (*tear).expression,
-		"invalid multi-line string":                       (*tear).openText,
-		"unterminated template string":                    (*tear).openText,
-		"extra characters after interpolation expression": (*tear).openText,
-		"unclosed configuration block":                    (*tear).openBlock,
-		"invalid single-argument block definition": func(t *tear) {
+	syntaxRules = map[string]func(*lostWay){
+		"argument or block definition required":           (*lostWay).definition,
+		"missing item separator":                          (*lostWay).separator,
+		"missing argument separator":                      (*lostWay).separator,
+		"missing attribute separator":                     (*lostWay).separator,
+		"invalid block definition":                        (*lostWay).block,
+		"invalid character":                               (*lostWay).character,
+		"missing newline after argument":                  (*lostWay).newline,
+		"missing newline after block definition":          (*lostWay).newline,
+		"invalid expression":                              (*lostWay).expression,
+		"invalid multi-line string":                       (*lostWay).openText,
+		"unterminated template string":                    (*lostWay).openText,
+		"extra characters after interpolation expression": (*lostWay).openText,
+		"unclosed configuration block":                    (*lostWay).openBlock,
+		"invalid single-argument block definition": func(t *lostWay) {
 			t.f.Detail = "A block on one line has one argument: write each on a line of its own."
 		},
-		"invalid argument name": func(t *tear) {
+		"invalid argument name": func(t *lostWay) {
 			if t.is(t.i+2, hclsyntax.TokenCQuote) {
 				t.at(t.i, t.i+2)
 				t.f.Detail = fmt.Sprintf("Write %s = … without quotes.", t.text(t.i+1))
 			}
 		},
-		"unexpected comma after argument": func(t *tear) {
+		"unexpected comma after argument": func(t *lostWay) {
 			t.f.Detail = "Remove the comma: each argument stands on a line of its own."
 		},
-		"unclosed template interpolation sequence": func(t *tear) {
+		"unclosed template interpolation sequence": func(t *lostWay) {
 			t.f.Detail = "Write } behind the expression; $${ stands for ${ itself."
 		},
-		"invalid escape sequence": func(t *tear) {
+		"invalid escape sequence": func(t *lostWay) {
 			t.f.Detail = `Write \\ for a backslash; there are \n, \r, \t, \", \\ and \uNNNN.`
 		},
-		"missing false expression in conditional": func(t *tear) {
+		"missing false expression in conditional": func(t *lostWay) {
 			t.f.Detail = "Write condition ? value : other value."
 		},
 	}
 }
 
 // definition: what stands where an argument or a block begins is none.
-func (t *tear) definition() {
+func (t *lostWay) definition() {
 	word := t.text(t.i)
 	switch {
 	case t.is(t.i, hclsyntax.TokenIdent) && t.is(t.i+1, hclsyntax.TokenColon):
@@ -148,7 +148,7 @@ func (t *tear) definition() {
 }
 
 // separator: two elements, or what follows a bracket that was left open.
-func (t *tear) separator() {
+func (t *lostWay) separator() {
 	if t.is(t.i, hclsyntax.TokenEqual) && t.is(t.i-1, hclsyntax.TokenIdent) {
 		t.i--
 	}
@@ -169,7 +169,7 @@ func (t *tear) separator() {
 }
 
 // openBracket is the innermost bracket or parenthesis that is open at the place.
-func (t *tear) openBracket() int {
+func (t *lostWay) openBracket() int {
 	var open []int
 	for i := 0; i < t.i; i++ {
 		switch t.tokens[i].Type {
@@ -185,7 +185,7 @@ func (t *tear) openBracket() int {
 	return open[len(open)-1]
 }
 
-func (t *tear) block() {
+func (t *lostWay) block() {
 	first := t.i
 	for first > 0 && !t.is(first-1, hclsyntax.TokenNewline) {
 		first--
@@ -203,7 +203,7 @@ func (t *tear) block() {
 
 func curly(s string) bool { return strings.HasPrefix(s, "“") || strings.HasPrefix(s, "”") }
 
-func (t *tear) character() {
+func (t *lostWay) character() {
 	start := t.f.Range.Start
 	line, _, _ := bytes.Cut(t.src[start.Byte:], []byte("\n"))
 	switch c, _ := utf8.DecodeRune(line); c {
@@ -222,7 +222,7 @@ func (t *tear) character() {
 	}
 }
 
-func (t *tear) newline() {
+func (t *lostWay) newline() {
 	switch word := t.text(t.i); {
 	case t.unit():
 	case word == "and":
@@ -240,7 +240,7 @@ func (t *tear) newline() {
 }
 
 // unit: a number and what stands directly behind it.
-func (t *tear) unit() bool {
+func (t *lostWay) unit() bool {
 	number := t.i - 1
 	if t.is(number, hclsyntax.TokenPercent) {
 		number--
@@ -257,7 +257,7 @@ func (t *tear) unit() bool {
 	return true
 }
 
-func (t *tear) expression() {
+func (t *lostWay) expression() {
 	switch {
 	case t.unit():
 	case t.is(t.i, hclsyntax.TokenNewline, hclsyntax.TokenEOF):
@@ -270,7 +270,7 @@ func (t *tear) expression() {
 }
 
 // openText: a quote, or the mark of text of several lines, that nothing closes.
-func (t *tear) openText() {
+func (t *lostWay) openText() {
 	if t.openQuoted() {
 		return
 	}
@@ -295,7 +295,7 @@ func (t *tear) openText() {
 }
 
 // openQuoted moves the finding to a quote before it that its line does not close.
-func (t *tear) openQuoted() bool {
+func (t *lostWay) openQuoted() bool {
 	at := t.open
 	if at > t.f.Range.Start.Byte || at >= len(t.src) {
 		return false
@@ -316,7 +316,7 @@ func (t *tear) openQuoted() bool {
 
 // openBlock: of the braces that are open the one whose lines are indented as if it were
 // closed.
-func (t *tear) openBlock() {
+func (t *lostWay) openBlock() {
 	type brace struct{ token, indent int }
 	var open []brace
 	first, indent := true, 0 // whether a token is the first of its line, and where it begins

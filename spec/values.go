@@ -210,6 +210,9 @@ func convertValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	case bytesType:
 		return setBytes(rv, f, v)
 	}
+	if texts, is := textsOf(v); is && rv.Kind() == reflect.Slice {
+		return setTexts(rv, f, texts)
+	}
 	c, err := convert.Convert(v, f.Type)
 	if err != nil {
 		m := wrongType(f, v)
@@ -268,22 +271,49 @@ func checkWord(f *Field, s string) *mistake {
 	return wrong(codeWord, didYouMean(s, f.OneOf), strconv.Quote(s), f.Name)
 }
 
-func setList(rv reflect.Value, f *Field, c cty.Value) *mistake {
-	out := reflect.MakeSlice(rv.Type(), 0, c.LengthInt())
-	i := 0
-	for it := c.ElementIterator(); it.Next(); i++ {
+// textsOf are the elements of a list that holds nothing but text, as nearly all do.
+func textsOf(v cty.Value) ([]string, bool) {
+	if !v.Type().IsTupleType() {
+		return nil, false
+	}
+	out := make([]string, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		if e.IsNull() {
-			return &mistake{code: codeNull, args: []any{f.Name}, detail: fmt.Sprintf("Element %d is null: leave it out, or use compact().", i+1), element: i}
+		if e.Type() != cty.String || e.IsNull() {
+			return nil, false
 		}
-		if m := checkWord(f, e.AsString()); m != nil {
+		out = append(out, e.AsString())
+	}
+	return out, true
+}
+
+func setTexts(rv reflect.Value, f *Field, texts []string) *mistake {
+	out := reflect.MakeSlice(rv.Type(), len(texts), len(texts))
+	for i, s := range texts {
+		if m := checkWord(f, s); m != nil {
 			m.element = i
 			return m
 		}
-		out = reflect.Append(out, reflect.ValueOf(e.AsString()).Convert(rv.Type().Elem()))
+		out.Index(i).SetString(s)
 	}
 	rv.Set(out)
 	return nil
+}
+
+func setList(rv reflect.Value, f *Field, c cty.Value) *mistake {
+	texts := make([]string, 0, c.LengthInt())
+	for it := c.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() {
+			if m := setTexts(rv, f, texts); m != nil {
+				return m
+			}
+			i := len(texts)
+			return &mistake{code: codeNull, args: []any{f.Name}, detail: fmt.Sprintf("Element %d is null: leave it out, or use compact().", i+1), element: i}
+		}
+		texts = append(texts, e.AsString())
+	}
+	return setTexts(rv, f, texts)
 }
 
 func setMap(rv reflect.Value, f *Field, c cty.Value) *mistake {

@@ -133,7 +133,7 @@ func commandsPage() string {
 
 func commandSection(b *strings.Builder, c *cobra.Command) {
 	fmt.Fprintf(b, "\n## svcctl %s\n\n", c.Name())
-	if !c.HasSubCommands() {
+	if !c.HasSubCommands() || c.Runnable() {
 		fmt.Fprintf(b, "```\nsvcctl %s\n", c.Use)
 		if flags := flagLines(c); flags != "" {
 			fmt.Fprintf(b, "\n%s", flags)
@@ -141,7 +141,7 @@ func commandSection(b *strings.Builder, c *cobra.Command) {
 		b.WriteString("```\n\n")
 	}
 	text := strings.TrimSpace(c.Long)
-	if text == "" || c.HasSubCommands() {
+	if text == "" || c.HasSubCommands() && !c.Runnable() {
 		text = c.Short
 	}
 	if !strings.HasSuffix(text, ".") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,20 +78,17 @@ func (t target) holds(other target) bool {
 		return false
 	}
 	inside, err := filepath.Rel(t.real, other.real)
-	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
+	if err != nil || !other.isDir && !strings.HasSuffix(inside, ".hcl") {
 		return false
 	}
-	for _, part := range strings.Split(inside, "/") {
-		if strings.HasPrefix(part, ".") {
-			return false
-		}
-	}
-	return true
+	// A set is read without what is hidden; and what begins with .. is not inside.
+	return !slices.ContainsFunc(strings.Split(inside, "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
 }
 
 // load reads a target, and says how many files it read. Its findings name files as the
 // user can open them.
 func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files int) {
+	collectLess()
 	o.Part = !t.isDir
 	loader := spec.NewLoader(o)
 	s, found = loader.Load(t.fsys)
@@ -117,7 +115,7 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	options := spec.Options{Kinds: newKinds(nil), Notes: notes, Part: !t.isDir}
+	options := spec.Options{Kinds: newKinds(nil), Notes: notes}
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}

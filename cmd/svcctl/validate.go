@@ -113,7 +113,7 @@ func (o *validateOptions) write(all spec.Findings) {
 	case "sarif":
 		all.WriteSARIF(o.out, version())
 	case "junit":
-		all.WriteJUnit(o.out)
+		all.WriteJUnit(o.out, o.strict)
 	case "github":
 		all.WriteGitHub(o.out)
 	default:

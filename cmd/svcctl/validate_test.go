@@ -101,10 +101,28 @@ func TestValidateReadsASetForEveryNodeOfACluster(t *testing.T) {
 	}
 }
 
+func TestAClusterOfOneNodeHasNoOther(t *testing.T) {
+	agents, services := cluster(t)
+	write(t, filepath.Join(services, "s.hcl"), "service \"s\" {\n  nodes = [\"n1\", \"n2\"]\n  app \"a\" {\n    command = { prod = [\"/bin/true\"] }[cluster.name]\n  }\n}\n")
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--cluster", filepath.Join(agents, "n1")}, []string{"s.hcl:2 SV0510 []"}},
+		{[]string{"--cluster", filepath.Join(agents, "n1"), "--node", "n2"}, nil},
+		{[]string{"--node", "n1"}, nil},
+		{[]string{"--node", "n2", "--node", "name=n1,cluster=test"}, []string{"s.hcl:4 SV0301 []"}},
+	} {
+		if _, got := foundJSON(t, "", append(c.args, services)...); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
 func TestEveryFormatNamesTheNodesOfAFinding(t *testing.T) {
 	agents, services := cluster(t)
 	for format, part := range map[string]string{
-		"text":   "s.hcl:4:39: error SV0301: no element for the node, on n2\n",
+		"text":   "s.hcl:4:40: error SV0301: no element for the node, on n2\n",
 		"json":   "\"nodes\": [\n      \"n2\"\n    ]",
 		"sarif":  "no element for the node, on n2. The key",
 		"junit":  `message="no element for the node, on n2"`,
@@ -178,6 +196,31 @@ func TestValidateRefusesNodesThatItCannotTellApart(t *testing.T) {
 	}
 }
 
+func TestValidateLooksAtABoundedNumberOfNodes(t *testing.T) {
+	_, services := cluster(t)
+	args := []string{"validate", services}
+	for i := range maxNodes + 1 {
+		args = append(args, "--node", fmt.Sprintf("m%d", i))
+	}
+	if code, out, stderr := runLine(args...); code != exitUsage || out != "" || !strings.Contains(stderr, "cannot look at 1001 nodes: 1000 are the most") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+	if code, out, stderr := runLine(args[:len(args)-2]...); code != exitFailed || !strings.Contains(out, "on m0, m1, m10, m100 and 996 more") {
+		t.Errorf("exit %d: %s%s", code, out, stderr)
+	}
+}
+
+func TestWhatCanBeSaidOfANodeIsCompleted(t *testing.T) {
+	for _, c := range []struct{ flag, typed, want string }{
+		{"--node", "", "name=\n"}, {"--node", "name=n1,", "name=n1,label=\nname=n1,cluster=\n"}, {"--node", "name=n1,label=a=b,l", "name=n1,label=a=b,label=\n"},
+		{"--format", "", "text\njson\nsarif\n"},
+	} {
+		if _, out, _ := runLine("__complete", "validate", c.flag, c.typed); !strings.HasPrefix(out, c.want) {
+			t.Errorf("%s %s: %q", c.flag, c.typed, out)
+		}
+	}
+}
+
 func TestStrictMakesWarningsFailAndNotNotes(t *testing.T) {
 	dir := t.TempDir()
 	noted, warned := filepath.Join(dir, "noted.hcl"), filepath.Join(dir, "warned.hcl")
@@ -232,7 +275,8 @@ func TestAFileThatTwoPathsNameIsReadOnce(t *testing.T) {
 	mkdir(t, sub)
 	mkdir(t, beside)
 	t.Cleanup(func() { os.RemoveAll(beside) })
-	a, b, hidden, c := filepath.Join(dir, "a.hcl"), filepath.Join(sub, "b.hcl"), filepath.Join(dir, ".c.hcl"), filepath.Join(beside, "c.hcl")
+	a, b, hidden, c := filepath.Join(dir, "a.hcl"), filepath.Join(sub, "b.hcl"), filepath.Join(dir, ".d", "h.hcl"), filepath.Join(beside, "c.hcl")
+	mkdir(t, filepath.Dir(hidden))
 	write(t, filepath.Join(dir, "values.hcl"), "locals {\n  cmd = [\"/bin/true\"]\n}\n")
 	for i, path := range []string{a, b, hidden, c} {
 		write(t, path, fmt.Sprintf("service \"s%d\" {\n  app \"x\" {\n    command = local.cmd\n    sure    = 1\n  }\n}\n", i))
@@ -250,6 +294,9 @@ func TestAFileThatTwoPathsNameIsReadOnce(t *testing.T) {
 	}
 	if _, got := foundJSON(t, "", b, a, b); !slices.Equal(got, []string{"a.hcl:3 SV0207 []", "a.hcl:4 SV0104 []", "b.hcl:3 SV0207 []", "b.hcl:4 SV0104 []"}) {
 		t.Errorf("files alone: %q", got)
+	}
+	if _, got := foundJSON(t, "", dir, hidden); !slices.Equal(got, []string{"h.hcl:3 SV0207 []", "h.hcl:4 SV0104 []", both[0], both[1]}) {
+		t.Errorf("what is hidden is read when it is named: %q", got)
 	}
 	one, two := runOut(t, dir, c), runOut(t, c, dir)
 	if one != two || !strings.Contains(one, c) {

@@ -7,6 +7,7 @@ service "y" {
     command = [
       "/bin/true"
       "a"
+#     ^ SV0101 missing item separator
     ]
   }
 }

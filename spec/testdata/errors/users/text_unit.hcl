@@ -9,5 +9,6 @@ service "y" {
     device = "/dev/sdb"
     path = "/srv"
     size = 10G
+#          ^^^ SV0101 a number with a unit is text
   }
 }
