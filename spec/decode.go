@@ -215,6 +215,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
+	if x.run.budget.hold(v) != nil {
+		return failed
+	}
 	if holdsSecret(v) {
 		if m := d.placeSecret(f, v); m != nil {
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)

@@ -133,7 +133,7 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.
 func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
-	if v, ok := literal(expr); ok {
+	if v, ok := asWritten(expr); ok {
 		return v, evaluated
 	}
 	if !x.checkReads(expr, may) {
@@ -143,6 +143,10 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 	if diags.HasErrors() {
 		for _, d := range diags {
 			if d.Severity == hcl.DiagError && d.Summary != "Call to unknown function" { // that was found while parsing
+				if spent, tooMuch := spentBy(d); spent || tooMuch {
+					x.report(codeTooLarge, rangeOf(d, x.file.path), "One call takes and gives at most 4 MiB of text and 65536 elements.", "what is computed here")
+					continue
+				}
 				if secretTrouble(d) {
 					x.reportSecretUse(rangeOf(d, x.file.path))
 					continue
@@ -217,7 +221,7 @@ func (r *run) include(p string) *included {
 		in.err = fmt.Errorf("%s is larger than 1 MiB", p)
 	default:
 		var b []byte
-		if b, in.err = fs.ReadFile(r.fsys, p); in.err == nil {
+		if b, in.err = readFile(r.fsys, p, maxText); in.err == nil {
 			in.text, in.hash = string(b), sha256.Sum256(b)
 		}
 	}
@@ -274,7 +278,7 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 		if !ok {
 			return
 		}
-		if _, known := functions[call.Name]; known || call.Name == "file" || call.Name == "secret" {
+		if _, known := functions[call.Name]; known || call.Name == countName || call.Name == "file" || call.Name == "secret" {
 			return
 		}
 		if call.Name == "env" {

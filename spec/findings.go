@@ -58,7 +58,7 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 	return Finding{
 		Code: code, Severity: c.Severity, File: at.Filename, Range: at,
-		Summary: Redact(fmt.Sprintf(c.Summary, args...)), Detail: Redact(detail),
+		Summary: oneLine(shown(fmt.Sprintf(c.Summary, args...), maxSummary)), Detail: shown(detail, maxDetail),
 	}
 }
 
@@ -79,6 +79,9 @@ func (f Finding) statement() string {
 		return f.Summary + ", on " + strings.Join(f.Nodes[:n-1], ", ") + " and " + f.Nodes[n-1]
 	}
 }
+
+// shown is text of a finding: bounded, without secrets, and nothing that a terminal obeys.
+func shown(s string, most int) string { return plainText(clipped(Redact(s), most)) }
 
 func sortFindings(f Findings) Findings {
 	slices.SortStableFunc(f, func(a, b Finding) int {
@@ -102,10 +105,21 @@ func sortFindings(f Findings) Findings {
 // place is how another place is named inside a text.
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
+const (
+	maxWord  = 100  // characters of a word that is looked for
+	maxWords = 2000 // among which it is
+)
+
 // Nearest returns the word that was most likely meant, or "".
 func Nearest(word string, words []string) string {
+	if len(word) > maxWord || len(words) > maxWords {
+		return ""
+	}
 	best, bestDistance := "", len(word)/3+2
 	for _, w := range words {
+		if max(len(w)-len(word), len(word)-len(w)) >= bestDistance {
+			continue
+		}
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
 		if d == 2 && len(word) == len(w) && sameLetters(word, w) { // two that changed places
 			d = 1

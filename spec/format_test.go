@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// words are the tokens of a file, comments and line ends among them.
-func words(src []byte) []string {
+// tokensOf are the tokens of a file, comments and line ends among them.
+func tokensOf(src []byte) []string {
 	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
 	out := make([]string, 0, len(tokens))
 	for _, t := range tokens {
@@ -53,7 +53,7 @@ func sameButForBlanks(t *testing.T, src []byte) {
 	if twice, again := Format(once); !again || !bytes.Equal(twice, once) {
 		t.Fatalf("%v\nonce\n%q\ntwice\n%q", again, once, twice)
 	}
-	if was, is := words(src), words(once); !slices.Equal(was, is) {
+	if was, is := tokensOf(src), tokensOf(once); !slices.Equal(was, is) {
 		t.Fatalf("other tokens:\n%q\n%q", src, once)
 	}
 	if bytes.Count(src, []byte("\n")) != bytes.Count(once, []byte("\n")) {

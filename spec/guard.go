@@ -159,7 +159,7 @@ func guardedExpr(e hclsyntax.Expression) hclsyntax.Expression {
 
 // guardTree makes the operators of a tree ours, and guards its conditions and keys. It
 // answers where text is written that holds a character of our own.
-func guardTree(body *hclsyntax.Body) (forged []hcl.Range) {
+func guardTree(body *hclsyntax.Body, crlf bool) (forged []hcl.Range) {
 	visit(body, func(n hclsyntax.Node) {
 		switch n := n.(type) {
 		case *hclsyntax.BinaryOpExpr:
@@ -174,15 +174,24 @@ func guardTree(body *hclsyntax.Body) (forged []hcl.Range) {
 			n.Condition = guardedExpr(n.Condition)
 		case *hclsyntax.IndexExpr:
 			n.Key = guardedExpr(n.Key)
+		case *hclsyntax.TemplateExpr:
+			countParts(n)
 		case *hclsyntax.ForExpr:
+			n.CollExpr, n.ValExpr = countedExpr(n.CollExpr), countedExpr(n.ValExpr)
 			n.KeyExpr, n.CondExpr = guardedExpr(n.KeyExpr), guardedExpr(n.CondExpr)
 		case *hclsyntax.ObjectConsKeyExpr:
 			if _, word := n.Wrapped.(*hclsyntax.ScopeTraversalExpr); !word || n.ForceNonLiteral {
 				n.Wrapped = guardedExpr(n.Wrapped)
 			}
 		case *hclsyntax.LiteralValueExpr:
-			if n.Val.Type() == cty.String && !n.Val.IsNull() && holdsMark(n.Val.AsString()) {
+			if n.Val.Type() != cty.String || n.Val.IsNull() {
+				break
+			}
+			if holdsMark(n.Val.AsString()) {
 				forged = append(forged, n.SrcRange)
+			}
+			if crlf && n.SrcRange.End.Line > n.SrcRange.Start.Line { // text over several lines is the same in a file from Windows
+				n.Val = cty.StringVal(strings.ReplaceAll(n.Val.AsString(), "\r\n", "\n"))
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
 // Node is what expressions may read of the node they are evaluated for.
@@ -43,6 +44,7 @@ type Loader struct {
 	files   map[string]*file
 	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base    *hcl.EvalContext
+	budget  *budget
 	facts   map[*Schema]*facts
 	zones   map[string]*time.Location // by name; nil where there is none
 	last    *Spec                     // the last set without errors
@@ -116,9 +118,17 @@ type included struct {
 
 // NewLoader returns a loader that has read nothing yet.
 func NewLoader(o Options) *Loader {
+	b := &budget{}
+	all := make(map[string]function.Function, len(functions)+1)
+	for name, f := range functions {
+		if all[name] = f; name != "try" && name != "can" { // these take expressions, not values
+			all[name] = b.counted(f, name)
+		}
+	}
+	all[countName] = b.count()
 	return &Loader{
-		options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
-		base: &hcl.EvalContext{Functions: functions},
+		budget: b, options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
+		base: &hcl.EvalContext{Functions: all},
 	}
 }
 
@@ -150,6 +160,7 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
 		return nil, r.findings
 	}
+	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
@@ -169,6 +180,12 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r.checkUnused()
 	r.checkPlain()
 	findings := r.collect()
+	if r.budget.spent() { // what else was found depends on who spent it
+		findings = Findings{newFinding(codeTooMany, hcl.Range{}, "A few loops in each other, or long texts in loops, make more than can be held: divide them, or write files for them.", errSpent.Error()[len("the set "):])}
+		for _, f := range r.files {
+			f.incomplete = true
+		}
+	}
 	if findings.HasErrors() {
 		return nil, findings
 	}
@@ -225,7 +242,7 @@ func (r *run) report(f Finding) {
 }
 
 func (r *run) reportFile(code, p, detail string, args ...any) {
-	f := newFinding(code, hcl.Range{}, detail, args...)
+	f := newFinding(code, hcl.Range{}, oneLine(detail), args...)
 	f.File = p
 	r.report(f)
 }
@@ -259,7 +276,7 @@ func (r *run) collect() Findings {
 				src = f.source
 			}
 			if src == nil {
-				src, _ = fs.ReadFile(r.fsys, p) // without it there is no snippet, nothing worse
+				src, _ = readFile(r.fsys, p, maxFileSize) // without it there is no snippet, nothing worse
 			}
 			sources[p] = src
 		}

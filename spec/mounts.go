@@ -30,13 +30,17 @@ type mounted struct {
 	above   map[string]bool        // folders that a mount point is somewhere below
 	after   map[Address]*Resource
 	looks   int // how many names were compared
+	early   int // how many uses were reported as too early
 }
 
 // maxLooks bounds the names that are compared for one service.
 const maxLooks = 100_000
 
-// maxStrays bounds the paths that are reported for one service.
-const maxStrays = 100
+// maxStrays and maxEarly bound the paths that are reported for one service.
+const (
+	maxStrays = 100
+	maxEarly  = 100
+)
 
 // maxDepth bounds how many folders above a path are looked at.
 const maxDepth = 64
@@ -181,6 +185,9 @@ func (x *evaluation) checkAfter(m *mounted, o *occupant, providers []*occupant, 
 		if m.waits(o.res, by.res) || m.waits(by.res, o.res) {
 			return
 		}
+	}
+	if m.early++; m.early > maxEarly {
+		return
 	}
 	by := providers[0]
 	local := by.res.Address.Local()

@@ -136,6 +136,27 @@ func TestInstancesAreLookedAtOneByOne(t *testing.T) {
 		`s.hcl:9 SV0508 /srv/m/a lies in mount.m["a"], and app.x["b"] is not after it`)
 }
 
+// However much is written, what is said of it is bounded.
+func TestAThousandMistakesWithPathsOfOneServiceAreNotAllListed(t *testing.T) {
+	const src = `service "s" {
+  mount "m" {
+    for_each = [for i in range(300) : "m${i}"]
+    device   = "/dev/${each.key}"
+    path     = "/srv/m/${each.key}"
+  }
+  app "x" {
+    command = concat(["/bin/x"], [for i in range(300) : "/srv/m/%sm${i}"])
+  }
+}
+`
+	for prefix, code := range map[string]string{"": codeNotAfter, "x": codeNoMount} {
+		_, findings := NewLoader(testOptions).Load(set("s.hcl", fmt.Sprintf(src, prefix)))
+		if len(findings) != 100 || findings[0].Code != code {
+			t.Errorf("%d findings, want 100 of %s, as\n%s", len(findings), code, printed(findings[:1]))
+		}
+	}
+}
+
 func TestAPathBesideAMountIsReportedWhereNoMountProvidesIt(t *testing.T) {
 	const finding = "s.hcl:11 SV0509 no mount provides %s"
 	for _, c := range []struct {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -82,7 +81,7 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 	src := f.source
 	if src == nil {
 		var err error
-		if src, err = fs.ReadFile(r.fsys, f.path); err != nil || sha256.Sum256(src) != f.hash {
+		if src, err = readFile(r.fsys, f.path, maxFileSize); err != nil || sha256.Sum256(src) != f.hash {
 			f.incomplete = true
 			r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
 			return nil
@@ -100,9 +99,8 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 }
 
 func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
-	if at := invalidUTF8(src); at >= 0 {
-		return nil, []Finding{newFinding(codeEncoding, rangeAt(name, src, at, 1),
-			fmt.Sprintf("Byte 0x%02x is not part of a UTF-8 character: save the file as UTF-8.", src[at]))}, true
+	if f, is := noText(name, src); is {
+		return nil, []Finding{f}, true
 	}
 	if at := max(bytes.Index(src, []byte(markBegin)), bytes.Index(src, []byte(markEnd))); at >= 0 {
 		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
@@ -133,7 +131,7 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
 	}
 	if body, _ = parsed.Body.(*hclsyntax.Body); body != nil {
-		for _, at := range guardTree(body) {
+		for _, at := range guardTree(body, bytes.Contains(src, []byte("\r\n"))) {
 			findings = append(findings, newFinding(codeMark, at, "U+E0C0 and U+E0C1 stand for secrets: write secret(\"name\")."))
 		}
 	}

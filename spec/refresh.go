@@ -2,7 +2,6 @@ package spec
 
 import (
 	"crypto/sha256"
-	"io/fs"
 	"path"
 	"runtime"
 	"slices"
@@ -81,7 +80,7 @@ func (r *run) bringIn(entries []entry) {
 	each(len(arrivals), func(i int) {
 		a := arrivals[i]
 		a.at = time.Now()
-		a.source, a.err = fs.ReadFile(r.fsys, a.path)
+		a.source, a.err = readFile(r.fsys, a.path, maxFileSize)
 		a.hash = sha256.Sum256(a.source)
 	})
 	var defining []*file

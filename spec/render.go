@@ -29,39 +29,31 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 			severity = paint("1;36", string(x.Severity))
 		}
 		if at := x.where(); at != "" {
-			b.WriteString(paint("1", printable(at)) + ": ")
+			b.WriteString(paint("1", plainText(at)) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, printable(x.statement()))
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, plainText(x.statement()))
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
 		}
 		if x.Detail != "" {
-			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(printable(x.Detail), "\n", "\n      "))
+			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(plainText(x.Detail), "\n", "\n      "))
 		}
 	}
 	w.Write(b.Bytes())
 }
 
-// printable shows characters that a terminal would obey, which a text in a file may hold,
-// as what they are.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c != '\n' && unicode.IsControl(c) {
-			return utf8.RuneError
-		}
-		return c
-	}, s)
-}
-
 func (f Finding) where() string {
 	if f.Range.Start.Line == 0 {
-		return f.File
+		return oneLine(plainText(f.File))
 	}
-	return fmt.Sprintf("%s:%d:%d", f.File, f.Range.Start.Line, f.Range.Start.Column)
+	return fmt.Sprintf("%s:%d:%d", oneLine(plainText(f.File)), f.Range.Start.Line, f.Range.Start.Column)
 }
 
-const maxSnippet = 160 // characters
+const (
+	maxSnippet = 160  // characters
+	maxLine    = 4096 // bytes before and behind where a finding begins
+)
 
 // snippet is the line of the finding and the marks below its token.
 func (f Finding) snippet() (line, mark string, ok bool) {
@@ -72,19 +64,20 @@ func (f Finding) snippet() (line, mark string, ok bool) {
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
 		return "", "", false
 	}
-	from := bytes.LastIndexByte(f.source[:start.Byte], '\n') + 1
-	to := len(f.source)
-	if i := bytes.IndexByte(f.source[start.Byte:], '\n'); i >= 0 {
+	// Of a very long line only what is around the token is looked at.
+	from := max(bytes.LastIndexByte(f.source[max(0, start.Byte-maxLine):start.Byte], '\n')+1+max(0, start.Byte-maxLine), 0)
+	to := min(len(f.source), start.Byte+maxLine)
+	if i := bytes.IndexByte(f.source[start.Byte:to], '\n'); i >= 0 {
 		to = start.Byte + i
 	}
 	end := min(max(f.Range.End.Byte, start.Byte), to)
 	text := func(b []byte) string {
 		return strings.Map(func(c rune) rune {
-			if unicode.IsControl(c) {
+			if !unicode.IsPrint(c) {
 				return ' '
 			}
 			return c
-		}, strings.ToValidUTF8(string(b), "?"))
+		}, strings.TrimPrefix(strings.ToValidUTF8(string(b), "?"), byteOrderMark))
 	}
 	before, token, rest := text(f.source[from:start.Byte]), text(f.source[start.Byte:end]), text(f.source[end:to])
 	if n := utf8.RuneCountInString(before); n > maxSnippet {

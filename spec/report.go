@@ -85,7 +85,7 @@ func (f Findings) WriteGitHub(w io.Writer) {
 		}
 		place := ""
 		if x.File != "" {
-			place = "file=" + property.Replace(filepath.ToSlash(x.File)) + ","
+			place = "file=" + property.Replace(plainText(filepath.ToSlash(x.File))) + ","
 		}
 		if start, end := x.Range.Start, x.Range.End; start.Line > 0 {
 			place += fmt.Sprintf("line=%d,endLine=%d,", start.Line, end.Line)

@@ -190,7 +190,7 @@ func TestGitHubCommandsAreOfTheDocumentedForm(t *testing.T) {
 		}
 		want := map[string]string{"title": x.Code}
 		if x.File != "" {
-			want["file"] = x.File
+			want["file"] = plainText(x.File)
 		}
 		if x.Range.Start.Line > 0 {
 			want["line"], want["endLine"] = strconv.Itoa(x.Range.Start.Line), strconv.Itoa(x.Range.End.Line)

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -100,10 +101,10 @@ type countingFS struct {
 	reads map[string]int
 }
 
-// ReadFile implements fs.ReadFileFS.
-func (c countingFS) ReadFile(name string) ([]byte, error) {
+// Open implements fs.FS.
+func (c countingFS) Open(name string) (fs.File, error) {
 	c.reads[name]++
-	return c.MapFS.ReadFile(name)
+	return c.MapFS.Open(name)
 }
 
 func TestAChangedSecretMakesAnotherDigestAndReadsOnlyWhatMentionsIt(t *testing.T) {

@@ -30,7 +30,7 @@ func explainSyntax(findings []Finding, src, piece []byte, pos hcl.Pos) []Finding
 			continue
 		}
 		left--
-		t := &lostWay{f: f, src: src, tokens: tokens, open: open, i: len(tokens) - 1}
+		t := &tear{f: f, src: src, tokens: tokens, open: open, i: len(tokens) - 1}
 		for n, token := range tokens {
 			if token.Range.End.Byte > f.Range.Start.Byte || token.Range.Start.Byte == f.Range.Start.Byte {
 				t.i = n
@@ -42,8 +42,8 @@ func explainSyntax(findings []Finding, src, piece []byte, pos hcl.Pos) []Finding
 	return findings
 }
 
-// lostWay is a place at which the parser lost its way.
-type lostWay struct {
+// tear is a place at which the parser lost its way.
+type tear struct {
 	f      *Finding
 	src    []byte
 	tokens hclsyntax.Tokens
@@ -51,22 +51,22 @@ type lostWay struct {
 	i      int // the token at the place
 }
 
-func (t *lostWay) token(i int) hclsyntax.Token {
+func (t *tear) token(i int) hclsyntax.Token {
 	if i < 0 || i >= len(t.tokens) {
 		return hclsyntax.Token{Type: hclsyntax.TokenEOF}
 	}
 	return t.tokens[i]
 }
 
-func (t *lostWay) is(i int, types ...hclsyntax.TokenType) bool {
+func (t *tear) is(i int, types ...hclsyntax.TokenType) bool {
 	return slices.Contains(types, t.token(i).Type)
 }
 
-func (t *lostWay) text(i int) string { return string(t.token(i).Bytes) }
+func (t *tear) text(i int) string { return string(t.token(i).Bytes) }
 
-func (t *lostWay) say(summary, detail string) { t.f.Summary, t.f.Detail = summary, detail }
+func (t *tear) say(summary, detail string) { t.f.Summary, t.f.Detail = summary, detail }
 
-func (t *lostWay) at(from, to int) {
+func (t *tear) at(from, to int) {
 	t.f.Range = hcl.RangeBetween(t.tokens[from].Range, t.tokens[to].Range)
 }
 
@@ -77,49 +77,49 @@ const (
 )
 
 // syntaxRules explain a mistake, by what the parser calls it.
-var syntaxRules map[string]func(*lostWay)
+var syntaxRules map[string]func(*tear)
 
 func init() { // some rules call others
-	syntaxRules = map[string]func(*lostWay){
-		"argument or block definition required":           (*lostWay).definition,
-		"missing item separator":                          (*lostWay).separator,
-		"missing argument separator":                      (*lostWay).separator,
-		"missing attribute separator":                     (*lostWay).separator,
-		"invalid block definition":                        (*lostWay).block,
-		"invalid character":                               (*lostWay).character,
-		"missing newline after argument":                  (*lostWay).newline,
-		"missing newline after block definition":          (*lostWay).newline,
-		"invalid expression":                              (*lostWay).expression,
-		"invalid multi-line string":                       (*lostWay).openText,
-		"unterminated template string":                    (*lostWay).openText,
-		"extra characters after interpolation expression": (*lostWay).openText,
-		"unclosed configuration block":                    (*lostWay).openBlock,
-		"invalid single-argument block definition": func(t *lostWay) {
+	syntaxRules = map[string]func(*tear){
+		"argument or block definition required":           (*tear).definition,
+		"missing item separator":                          (*tear).separator,
+		"missing argument separator":                      (*tear).separator,
+		"missing attribute separator":                     (*tear).separator,
+		"invalid block definition":                        (*tear).block,
+		"invalid character":                               (*tear).character,
+		"missing newline after argument":                  (*tear).newline,
+		"missing newline after block definition":          (*tear).newline,
+		"invalid expression":                              (*tear).expression,
+		"invalid multi-line string":                       (*tear).openText,
+		"unterminated template string":                    (*tear).openText,
+		"extra characters after interpolation expression": (*tear).openText,
+		"unclosed configuration block":                    (*tear).openBlock,
+		"invalid single-argument block definition": func(t *tear) {
 			t.f.Detail = "A block on one line has one argument: write each on a line of its own."
 		},
-		"invalid argument name": func(t *lostWay) {
+		"invalid argument name": func(t *tear) {
 			if t.is(t.i+2, hclsyntax.TokenCQuote) {
 				t.at(t.i, t.i+2)
 				t.f.Detail = fmt.Sprintf("Write %s = … without quotes.", t.text(t.i+1))
 			}
 		},
-		"unexpected comma after argument": func(t *lostWay) {
+		"unexpected comma after argument": func(t *tear) {
 			t.f.Detail = "Remove the comma: each argument stands on a line of its own."
 		},
-		"unclosed template interpolation sequence": func(t *lostWay) {
+		"unclosed template interpolation sequence": func(t *tear) {
 			t.f.Detail = "Write } behind the expression; $${ stands for ${ itself."
 		},
-		"invalid escape sequence": func(t *lostWay) {
+		"invalid escape sequence": func(t *tear) {
 			t.f.Detail = `Write \\ for a backslash; there are \n, \r, \t, \", \\ and \uNNNN.`
 		},
-		"missing false expression in conditional": func(t *lostWay) {
+		"missing false expression in conditional": func(t *tear) {
 			t.f.Detail = "Write condition ? value : other value."
 		},
 	}
 }
 
 // definition: what stands where an argument or a block begins is none.
-func (t *lostWay) definition() {
+func (t *tear) definition() {
 	word := t.text(t.i)
 	switch {
 	case t.is(t.i, hclsyntax.TokenIdent) && t.is(t.i+1, hclsyntax.TokenColon):
@@ -148,7 +148,7 @@ func (t *lostWay) definition() {
 }
 
 // separator: two elements, or what follows a bracket that was left open.
-func (t *lostWay) separator() {
+func (t *tear) separator() {
 	if t.is(t.i, hclsyntax.TokenEqual) && t.is(t.i-1, hclsyntax.TokenIdent) {
 		t.i--
 	}
@@ -169,7 +169,7 @@ func (t *lostWay) separator() {
 }
 
 // openBracket is the innermost bracket or parenthesis that is open at the place.
-func (t *lostWay) openBracket() int {
+func (t *tear) openBracket() int {
 	var open []int
 	for i := 0; i < t.i; i++ {
 		switch t.tokens[i].Type {
@@ -185,7 +185,7 @@ func (t *lostWay) openBracket() int {
 	return open[len(open)-1]
 }
 
-func (t *lostWay) block() {
+func (t *tear) block() {
 	first := t.i
 	for first > 0 && !t.is(first-1, hclsyntax.TokenNewline) {
 		first--
@@ -203,7 +203,7 @@ func (t *lostWay) block() {
 
 func curly(s string) bool { return strings.HasPrefix(s, "“") || strings.HasPrefix(s, "”") }
 
-func (t *lostWay) character() {
+func (t *tear) character() {
 	start := t.f.Range.Start
 	line, _, _ := bytes.Cut(t.src[start.Byte:], []byte("\n"))
 	switch c, _ := utf8.DecodeRune(line); c {
@@ -222,7 +222,7 @@ func (t *lostWay) character() {
 	}
 }
 
-func (t *lostWay) newline() {
+func (t *tear) newline() {
 	switch word := t.text(t.i); {
 	case t.unit():
 	case word == "and":
@@ -240,7 +240,7 @@ func (t *lostWay) newline() {
 }
 
 // unit: a number and what stands directly behind it.
-func (t *lostWay) unit() bool {
+func (t *tear) unit() bool {
 	number := t.i - 1
 	if t.is(number, hclsyntax.TokenPercent) {
 		number--
@@ -257,7 +257,7 @@ func (t *lostWay) unit() bool {
 	return true
 }
 
-func (t *lostWay) expression() {
+func (t *tear) expression() {
 	switch {
 	case t.unit():
 	case t.is(t.i, hclsyntax.TokenNewline, hclsyntax.TokenEOF):
@@ -270,7 +270,7 @@ func (t *lostWay) expression() {
 }
 
 // openText: a quote, or the mark of text of several lines, that nothing closes.
-func (t *lostWay) openText() {
+func (t *tear) openText() {
 	if t.openQuoted() {
 		return
 	}
@@ -295,7 +295,7 @@ func (t *lostWay) openText() {
 }
 
 // openQuoted moves the finding to a quote before it that its line does not close.
-func (t *lostWay) openQuoted() bool {
+func (t *tear) openQuoted() bool {
 	at := t.open
 	if at > t.f.Range.Start.Byte || at >= len(t.src) {
 		return false
@@ -316,7 +316,7 @@ func (t *lostWay) openQuoted() bool {
 
 // openBlock: of the braces that are open the one whose lines are indented as if it were
 // closed.
-func (t *lostWay) openBlock() {
+func (t *tear) openBlock() {
 	type brace struct{ token, indent int }
 	var open []brace
 	first, indent := true, 0 // whether a token is the first of its line, and where it begins

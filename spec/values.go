@@ -86,8 +86,8 @@ func wrongType(f *Field, v cty.Value) *mistake {
 	return wrong(codeType, detail, f.Name, typeName(f.Type))
 }
 
-// noText finds a value of a map that can't be text, and says what it is.
-func noText(f *Field, v cty.Value) (key, of string) {
+// otherThanText finds a value of a map that can't be text, and says what it is.
+func otherThanText(f *Field, v cty.Value) (key, of string) {
 	if !f.Type.IsMapType() || !v.Type().IsObjectType() {
 		return "", ""
 	}
@@ -216,7 +216,7 @@ func convertValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	c, err := convert.Convert(v, f.Type)
 	if err != nil {
 		m := wrongType(f, v)
-		if key, of := noText(f, v); key != "" {
+		if key, of := otherThanText(f, v); key != "" {
 			m.key, m.detail = key, fmt.Sprintf("The value of %q is %s.", key, of)
 		}
 		if path, ok := err.(cty.PathError); ok && len(path.Path) > 0 {

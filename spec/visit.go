@@ -77,9 +77,9 @@ func appendVariables(out []hcl.Traversal, e hclsyntax.Expression) []hcl.Traversa
 	}
 }
 
-// literal is the value of an expression that is text, a number or a list of these, as it
+// asWritten is the value of an expression that is text, a number or a list of these, as it
 // stands there.
-func literal(e hclsyntax.Expression) (cty.Value, bool) {
+func asWritten(e hclsyntax.Expression) (cty.Value, bool) {
 	switch e := e.(type) {
 	case *hclsyntax.LiteralValueExpr:
 		return e.Val, true
@@ -92,7 +92,7 @@ func literal(e hclsyntax.Expression) (cty.Value, bool) {
 	case *hclsyntax.TupleConsExpr:
 		values := make([]cty.Value, len(e.Exprs))
 		for i, element := range e.Exprs {
-			v, is := literal(element)
+			v, is := asWritten(element)
 			if !is {
 				return cty.NilVal, false
 			}
