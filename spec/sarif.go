@@ -31,6 +31,7 @@ type sarifText struct {
 
 type sarifRule struct {
 	ID      string    `json:"id"`
+	HelpURI string    `json:"helpUri"`
 	Short   sarifText `json:"shortDescription"`
 	Full    sarifText `json:"fullDescription"`
 	Help    sarifText `json:"help"`
@@ -123,11 +124,13 @@ func (f Findings) WriteSARIF(w io.Writer, version string) {
 	})
 }
 
+const pageAt = "https://github.com/svcctl/svcctl/blob/main/docs/lint.md#"
+
 func (f Finding) rule() sarifRule {
 	code := codeByName[f.Code]
 	r := sarifRule{
-		ID: f.Code, Short: sarifText{f.sort()}, Full: sarifText{code.Why},
-		Help: sarifText{fmt.Sprintf("%s `svcctl explain %s` tells more.", code.Why, f.Code)},
+		ID: f.Code, HelpURI: pageAt + strings.ToLower(f.Code), Short: sarifText{f.sort()}, Full: sarifText{code.Why},
+		Help: sarifText{fmt.Sprintf("%s %s `svcctl explain %s` shows an example.", code.Why, PageOf(f.Code).Text, f.Code)},
 	}
 	r.Default.Level = code.Severity
 	r.Properties.Tags, r.Properties.Severity = []string{"svcctl"}, string(code.Severity)
