@@ -17,14 +17,18 @@ import (
 const (
 	maxArguments = 1 << 16   // elements in the arguments of one call
 	maxResult    = 4 << 20   // bytes of text that goes into or comes out of one call
-	maxHeld      = 256 << 20 // bytes that the values of loops and arguments of one load take, about
-	maxWork      = 4 << 30   // bytes of text that one load looks at; a call counts as callCost
+	maxHeld      = 64 << 20  // bytes that the values of loops and long templates of one load take, about
+	maxKept      = 256 << 20 // and those of all arguments
+	maxWork      = 1 << 30   // bytes of text that one load looks at, or what takes as long
 	maxParts     = 16        // of a template that are not counted
+	maxGiven     = 1000      // arguments of one call
 	maxMatching  = 64 << 20  // steps of a pattern times bytes of text
 	maxJSONDepth = 100
 
 	callCost    = 256
-	elementSize = 64
+	stepCost    = 4096 // of a loop
+	elementCost = 256
+	elementSize = 64 // in memory
 )
 
 var (
@@ -34,21 +38,23 @@ var (
 
 // budget is what the expressions of one load have cost. Safe for concurrent use. Once it
 // is spent every call fails, and the load has one finding that says so.
-type budget struct{ work, held atomic.Int64 }
+type budget struct{ work, held, kept atomic.Int64 }
 
-func (b *budget) spent() bool { return b.work.Load() > maxWork || b.held.Load() > maxHeld }
+func (b *budget) spent() bool {
+	return b.work.Load() > maxWork || b.held.Load() > maxHeld || b.kept.Load() > maxKept
+}
 
 func (b *budget) reset() {
 	b.work.Store(0)
 	b.held.Store(0)
+	b.kept.Store(0)
 }
 
-// hold counts a value that is kept for a while.
-func (b *budget) hold(v cty.Value) error {
+// hold counts a value: among those that expressions make, or those that are kept.
+func (b *budget) hold(v cty.Value, among *atomic.Int64) error {
 	elements, text := 0, 0
 	measure(v, &elements, &text)
-	b.held.Add(int64(text) + int64(elements)*elementSize)
-	b.work.Add(callCost)
+	among.Add(int64(text) + int64(elements)*elementSize)
 	if b.spent() {
 		return errSpent
 	}
@@ -85,9 +91,9 @@ func (b *budget) counted(f function.Function, name string) function.Function {
 			for _, a := range args {
 				measure(a, &elements, &text)
 			}
-			cost := int64(callCost + text + elements*elementSize)
-			if name == "distinct" {
-				cost += int64(elements) * int64(elements)
+			cost := int64(callCost + text + elements*elementCost)
+			if name == "distinct" { // compares each with each
+				cost += elementCost * int64(elements) * int64(elements)
 			}
 			if b.work.Add(cost); b.spent() {
 				return cty.DynamicPseudoType, errSpent
@@ -100,7 +106,13 @@ func (b *budget) counted(f function.Function, name string) function.Function {
 			}
 			return f.ReturnTypeForValues(args)
 		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			v, err := f.Call(args)
+			elements, text := 0, 0
+			measure(v, &elements, &text)
+			b.work.Add(int64(text + elements*elementCost))
+			return v, err
+		},
 	})
 }
 
@@ -187,7 +199,8 @@ func (b *budget) count() function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{anything},
 		Type: func(args []cty.Value) (cty.Type, error) {
-			if err := b.hold(args[0]); err != nil {
+			b.work.Add(stepCost)
+			if err := b.hold(args[0], &b.held); err != nil {
 				return cty.DynamicPseudoType, err
 			}
 			return args[0].Type(), nil

@@ -215,7 +215,7 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
-	if x.run.budget.hold(v) != nil {
+	if x.run.budget.hold(v, &x.run.budget.kept) != nil {
 		return failed
 	}
 	if holdsSecret(v) {

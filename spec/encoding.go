@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// noText says why a file is no text, or text that is not UTF-8.
-func noText(name string, src []byte) (Finding, bool) {
+// notText says why a file is no text, or text that is not UTF-8.
+func notText(name string, src []byte) (Finding, bool) {
 	at, detail := invalidUTF8(src), ""
 	nul := bytes.IndexByte(src, 0)
 	switch {

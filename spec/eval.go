@@ -278,6 +278,9 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 		if !ok {
 			return
 		}
+		if len(call.Args) > maxGiven {
+			found = append(found, newFinding(codeTooLarge, call.NameRange, fmt.Sprintf("It takes at most %d arguments.", maxGiven), "the call"))
+		}
 		if _, known := functions[call.Name]; known || call.Name == countName || call.Name == "file" || call.Name == "secret" {
 			return
 		}

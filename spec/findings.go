@@ -107,7 +107,7 @@ func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start
 
 const (
 	maxWord  = 100  // characters of a word that is looked for
-	maxWords = 2000 // among which it is
+	maxWords = 1000 // among which it is
 )
 
 // Nearest returns the word that was most likely meant, or "".

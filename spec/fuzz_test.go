@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"io/fs"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -12,11 +14,30 @@ func seeds(f *testing.F) {
 		}
 	}
 	f.Add([]byte(orders))
+	f.Add([]byte("locals {\n  a = local.b\n}\nservice \"s\" {\n  requires = [\"t\", \"u\"]\n  app \"m\" {\n    command = [local.c\n-- x/y/t.hcl --\nlocals {\n  b = 1\n}\nservice \"t\" {\n  requires = [\"x/s\"]\n}\n-- u.hcl --\nvariable \"c\" {\n"))
+	f.Add([]byte("service \"s\" {\n  # why  rto = \"1s\"\n  app \"m\" {\n    command = [\"x\", # a    \"b\",\n    ]\n  }\n}\n-- x/file.txt --\n\xff\r\n-- cluster.hcl --\nfence \"n\" {\n}\n"))
 	f.Add([]byte("service \"a\" {\n  app \"b\" {\n    for_each = { x = range(9) }\n    command = [for i in each.value : \"${i}\"]\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = jsondecode(\"{}\")\n  b = try(local.a.b, cidrhost(\"10.0.0.0/8\", -1))\n}\n"))
 	f.Add([]byte("locals {\n  a = secret(\"a\")\n  b = [for k, v in { x = \"${local.a}-\" } : v if k == try(upper(v), v)]\n  c = { (local.b[0]) = 1 }[local.a] ? 1 : can(local.a[\"x\"])\n}\nservice \"s\" {\n  app \"m\" {\n    for_each = { a = local.a }\n    command = [each.value]\n    env = merge({ A = format(\"%s\", each.value) }, zipmap(keys({ b = 1 }), [local.a]))\n  }\n}\n"))
 	f.Add([]byte("assert {\n  condition = node.name != \"n1\"\n  message = node.labels.rack\n}\nservice \"s\" {\n  nodes = [\"n1\", \"n2\"]\n  mount \"m\" {\n    device = { n1 = \"/dev/a\" }[node.name]\n    path = \"/srv/${node.labels[\"site\"]}\"\n  }\n}\n"))
 	f.Add([]byte("locals {\n  a = <<-EOT\n    x ${1e9}\n  EOT\n}\n"))
+}
+
+// manyFiles divides an input at lines such as "-- folder/name.hcl --"; what stands before
+// the first is a file too.
+func manyFiles(src []byte) (pairs []string) {
+	name, text := "x/a.hcl", ""
+	for line := range strings.Lines(string(src)) {
+		rest, is := strings.CutPrefix(strings.TrimRight(line, "\n"), "-- ")
+		next, ends := strings.CutSuffix(rest, " --")
+		if is && ends && fs.ValidPath(next) && next != "b.hcl" && next != "." && len(pairs) < 2*8 {
+			pairs = append(pairs, name, text)
+			name, text = next, ""
+			continue
+		}
+		text += line
+	}
+	return append(pairs, name, text)
 }
 
 // FuzzLoad: whatever a file holds, loading ends, says the same twice, also when the
@@ -35,7 +56,8 @@ func FuzzLoad(f *testing.F) {
 }
 
 func fuzzLoad(t *testing.T, options Options, src []byte) {
-	m := set("x/a.hcl", string(src), "b.hcl", "locals {\n  user = \"nobody\"\n}\n")
+	files := manyFiles(src)
+	m := set(append(files, "b.hcl", "locals {\n  user = \"nobody\"\n}\n")...)
 	one := NewLoader(options)
 	s, findings := one.Load(m)
 	if (s == nil) != findings.HasErrors() {
@@ -53,7 +75,9 @@ func fuzzLoad(t *testing.T, options Options, src []byte) {
 	two := NewLoader(options)
 	other := set("x/a.hcl", "service \"other\" {}\n")
 	two.Load(other)
-	write(other, "x/a.hcl", string(src))
+	for i := 0; i < len(files); i += 2 {
+		write(other, files[i], files[i+1])
+	}
 	other["b.hcl"] = m["b.hcl"]
 	fresh, changed := two.Load(other)
 	if printed(repeated) != printed(findings) || printed(changed) != printed(findings) {

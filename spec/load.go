@@ -264,6 +264,10 @@ func (r *run) collect() Findings {
 	all = sortFindings(all)
 	hideSecrets(all)
 	all = r.silence(all)
+	if len(all) > maxFindings {
+		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		all = append([]Finding{more}, all[:maxFindings]...)
+	}
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File

@@ -18,6 +18,8 @@ const (
 	maxNesting   = 64   // brackets in brackets
 	maxOperators = 1000 // in one expression
 	maxLoops     = 2    // for in for
+	maxChain     = 1000 // values that are made of each other
+	maxDigits    = 1100 // of a number
 )
 
 // mayDefine says whether a file can hold variables or locals, without parsing it.
@@ -99,12 +101,15 @@ func (r *run) reparse(f *file) *hclsyntax.Body {
 }
 
 func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
-	if f, is := noText(name, src); is {
+	if f, is := notText(name, src); is {
 		return nil, []Finding{f}, true
 	}
 	if at := max(bytes.Index(src, []byte(markBegin)), bytes.Index(src, []byte(markEnd))); at >= 0 {
 		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
 			"U+E0C0 and U+E0C1 stand for secrets: remove it, and write secret(\"name\").")}, true
+	}
+	if at, is := endlessDigits(name, src); is {
+		return nil, []Finding{newFinding(codeTooLarge, at, "Write at most a thousand digits.", "the number")}, true
 	}
 	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at,
@@ -276,6 +281,30 @@ func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
 			operators++
 		}
 		if depth > maxNesting || operators > maxOperators {
+			return t.Range, true
+		}
+	}
+	return hcl.Range{}, false
+}
+
+// endlessDigits finds a number so long that parsing it takes seconds.
+func endlessDigits(name string, src []byte) (hcl.Range, bool) {
+	run := 0
+	for _, c := range src {
+		if '0' <= c && c <= '9' || c == '.' {
+			if run++; run > maxDigits {
+				break
+			}
+			continue
+		}
+		run = 0
+	}
+	if run <= maxDigits {
+		return hcl.Range{}, false
+	}
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	for _, t := range tokens {
+		if t.Type == hclsyntax.TokenNumberLit && len(t.Bytes) > maxDigits {
 			return t.Range, true
 		}
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"reflect"
@@ -198,6 +199,9 @@ func (r *run) checkPlain() {
 	told := map[*definition]bool{}
 	for _, p := range r.paths {
 		f := r.files[p]
+		slices.SortFunc(f.plain, func(a, b plainUse) int { // resources come as they wait for each other, elements in any order
+			return cmp.Or(cmp.Compare(a.at.Start.Byte, b.at.Start.Byte), cmp.Compare(a.what, b.what))
+		})
 		for _, use := range f.plain {
 			d := r.resolve(f.folder, use.definition)
 			for range maxFolders { // var.a of local.b of …

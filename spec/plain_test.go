@@ -52,6 +52,10 @@ func TestASecretInAVariableIsToldWhereItIsDefined(t *testing.T) {
 		}
 		write(m, "x.hcl", "# the value is the same, its place is not\nvariable \"pw\" {\n  default = \"hunter2\"\n}\n")
 	}
+	order := "service \"a\" {\n  app \"z\" {\n    command = [\"/z\"]\n    env = { D_TOKEN = var.pw, C_TOKEN = var.pw, B_TOKEN = var.pw }\n  }\n  app \"b\" {\n    command = [\"/b\"]\n    env = { TOKEN = var.pw }\n  }\n}\nvariable \"pw\" {\n  default = \"hunter2\"\n}\n"
+	for range 20 { // the first that reads it names it
+		wantFound(t, found(testOptions, "a.hcl", order), `11:10 SV0402 "D_TOKEN" stands in the file`)
+	}
 	wantFound(t, found(testOptions, "a.hcl", "locals {\n env = { TOKEN = \"hunter2\", A = \"b\" }\n}\n"+app("env = local.env")), `2:2 SV0402 "TOKEN" stands in the file`)
 	wantFound(t, found(testOptions, "a.hcl", "locals {\n pw = \"hunter2\"\n}\n"+app(`env = { A = "postgres://me:${local.pw}@host/db" }`)), `7:13 SV0402 the password in "A" stands in the file`)
 	wantFound(t, found(testOptions, "a.hcl", "locals {\n pw = secret(\"pw\")\n}\n"+app(`env = { A = "postgres://me:${local.pw}@host/db", PASSWORD = local.pw }`)))

@@ -127,7 +127,10 @@ func (x *evaluation) undefinedHint(root, name string) string {
 	if x.run.resolve(x.file.folder, other+name) != nil {
 		return fmt.Sprintf("Did you mean %q?", other+name)
 	}
-	visible := x.run.visible(x.file.folder, root+".")
+	var visible []string
+	if !x.run.crowded(x.file.folder) {
+		visible = x.run.visible(x.file.folder, root+".")
+	}
 	for i := range visible {
 		visible[i] = strings.TrimPrefix(visible[i], root+".")
 	}

@@ -139,6 +139,15 @@ func (r *run) resolve(folder, name string) *definition {
 	}
 }
 
+// crowded says whether more names mean something in a folder than a misspelt one is compared with.
+func (r *run) crowded(folder string) bool {
+	for n := 0; ; folder = path.Dir(folder) {
+		if n += len(r.table[folder]); n > maxWords || folder == "." {
+			return n > maxWords
+		}
+	}
+}
+
 // visible lists the names that begin with prefix and mean something in a folder.
 func (r *run) visible(folder, prefix string) []string {
 	var out []string
@@ -178,6 +187,10 @@ func (r *run) settle(d *definition, stack []*definition) *value {
 	}
 	if d.open {
 		r.reportLoop(d, stack)
+		return &value{v: cty.DynamicVal}
+	}
+	if len(stack) >= maxChain {
+		r.report(newFinding(codeTooDeep, d.at, fmt.Sprintf("At most %d values may be made of each other.", maxChain)))
 		return &value{v: cty.DynamicVal}
 	}
 	d.open = true

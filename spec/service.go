@@ -43,6 +43,9 @@ func (s *serviceDraft) misnamed(kind, name string) bool {
 
 func (s *serviceDraft) resourceHint(kind, name string) string {
 	var all, same []string
+	if len(s.resources) > maxWords {
+		return "The service has no resource of this name."
+	}
 	for _, r := range s.resources {
 		all = append(all, r.kind+"."+r.name)
 		if r.kind == kind {

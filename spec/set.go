@@ -93,6 +93,10 @@ func (r *run) checkMention(m mention, declared map[string]hcl.Range, lost map[st
 	if _, ok := declared[m.to]; ok || lost[name] || r.mayDeclare(name) {
 		return
 	}
+	if len(declared) > maxWords {
+		r.report(newFinding(codeService, m.at, "Is it in another namespace? A name without namespace means the service's own.", m.to))
+		return
+	}
 	names := slices.Collect(maps.Keys(declared))
 	detail := didYouMean(m.to, names)
 	_, short, _ := strings.Cut(m.to, "/")

@@ -19,6 +19,7 @@ const (
 	maxFolders  = 16 // one in another
 	maxElements = 4096
 	maxText     = 1 << 20
+	maxFindings = 20_000
 
 	// A file written twice within the granularity of its file system's clock looks
 	// unchanged, so that a file this young is read again.
