@@ -29,12 +29,16 @@ type sarifText struct {
 	Text string `json:"text"`
 }
 
+type sarifPage struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
 type sarifRule struct {
 	ID      string    `json:"id"`
-	HelpURI string    `json:"helpUri"`
 	Short   sarifText `json:"shortDescription"`
 	Full    sarifText `json:"fullDescription"`
-	Help    sarifText `json:"help"`
+	Help    sarifPage `json:"help"`
 	Default struct {
 		Level Severity `json:"level"`
 	} `json:"defaultConfiguration"`
@@ -124,13 +128,11 @@ func (f Findings) WriteSARIF(w io.Writer, version string) {
 	})
 }
 
-const pageAt = "https://github.com/svcctl/svcctl/blob/main/docs/lint.md#"
-
 func (f Finding) rule() sarifRule {
 	code := codeByName[f.Code]
 	r := sarifRule{
-		ID: f.Code, HelpURI: pageAt + strings.ToLower(f.Code), Short: sarifText{f.sort()}, Full: sarifText{code.Why},
-		Help: sarifText{fmt.Sprintf("%s %s `svcctl explain %s` shows an example.", code.Why, PageOf(f.Code).Text, f.Code)},
+		ID: f.Code, Short: sarifText{f.sort()}, Full: sarifText{code.Why},
+		Help: sarifHelp(code),
 	}
 	r.Default.Level = code.Severity
 	r.Properties.Tags, r.Properties.Severity = []string{"svcctl"}, string(code.Severity)
@@ -138,6 +140,23 @@ func (f Finding) rule() sarifRule {
 		r.Properties.Severity = "recommendation"
 	}
 	return r
+}
+
+// sarifHelp is the code's page, with its example.
+func sarifHelp(c *Code) sarifPage {
+	p := PageOf(c.Code)
+	text := c.Why + "\n\n" + p.Text + "\n"
+	h := sarifPage{text, text}
+	for _, part := range []struct {
+		title string
+		*Example
+	}{{"Wrong", p.Wrong}, {"Right", p.Right}} {
+		if part.Example != nil {
+			h.Text += "\n" + part.title + ":\n\n" + part.Text
+			h.Markdown += "\n" + part.title + ":\n\n```hcl\n" + part.Text + "```\n"
+		}
+	}
+	return h
 }
 
 // sarifPlace points at the file's begin where the file as a whole is meant: code scanning

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,35 @@ func TestValidatePrintsFindingsAndNothingElse(t *testing.T) {
 	}
 	if code, _, _ := runLine("validate", "--format", "sarif5", good); code != exitUsage {
 		t.Errorf("exit %d", code)
+	}
+}
+
+func TestTheOtherPlaceOfAFindingCanBeOpenedToo(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.MkdirAll(filepath.Join("my set", "b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join("my set", "a b.hcl"), tidy)
+	write(t, filepath.Join("my set", "b.hcl"), "")
+	write(t, filepath.Join("my set", "b", "x.hcl"), strings.Replace(tidy, "{\n", "{\n  namespace = \"default\"\n\n", 1))
+	_, out, _ := runLine("validate", "my set")
+	if !strings.Contains(out, "my set/b/x.hcl:1:9: error SV0201") || !strings.Contains(out, " my set/a b.hcl:1:") {
+		t.Errorf("got\n%s", out)
+	}
+	to := target{root: "in"}
+	files := map[string]string{"a.hcl": "", "b/a.hcl": "", "b a.hcl": ""}
+	for text, want := range map[string]string{
+		"a.hcl:1":                    "in/a.hcl:1",
+		"at a.hcl:1; at b/a.hcl:22.": "at in/a.hcl:1; at in/b/a.hcl:22.",
+		"at b a.hcl:1 (a.hcl:3)":     "at in/b a.hcl:1 (in/a.hcl:3)",
+		"http://a.hcl:80/ xa.hcl:1":  "http://a.hcl:80/ xa.hcl:1",
+		"a.hcl":                      "a.hcl",
+		"nothing":                    "nothing",
+	} {
+		if got := to.places(text, files); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,7 @@ func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files i
 	o.Part = !t.isDir
 	loader := spec.NewLoader(o)
 	s, found = loader.Load(t.fsys)
+	read := loader.Files()
 	for i := range found {
 		f := &found[i]
 		switch {
@@ -101,11 +103,33 @@ func (t target) load(o spec.Options) (s *spec.Spec, found spec.Findings, files i
 			f.File = strings.Replace(f.File, stdinFile, shownStdin, 1)
 			f.Detail = strings.ReplaceAll(f.Detail, stdinFile, shownStdin)
 		default:
-			f.File = filepath.Join(t.root, f.File)
+			f.File, f.Detail = filepath.Join(t.root, f.File), t.places(f.Detail, read)
 		}
 		f.Range.Filename = f.File
 	}
-	return s, found, len(loader.Files())
+	return s, found, len(read)
+}
+
+var placeInText = regexp.MustCompile(`\.hcl:[0-9]+`)
+
+// places names the files of a text as the user can open them, where a line follows.
+func (t target) places(text string, read map[string]string) string {
+	var b strings.Builder
+	from := 0
+	for _, m := range placeInText.FindAllStringIndex(text, -1) {
+		end := m[0] + len(".hcl")
+		for i := from; i < m[0]; i++ { // names may hold blanks: the longest is meant
+			if i > 0 && !strings.ContainsRune(" (\"", rune(text[i-1])) {
+				continue
+			}
+			if _, is := read[text[i:end]]; is {
+				b.WriteString(text[from:i] + filepath.Join(t.root, text[i:end]))
+				from = end
+				break
+			}
+		}
+	}
+	return b.String() + text[from:]
 }
 
 // loadPath reads the set of a directory, or of one file, for a node without labels in
