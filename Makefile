@@ -11,8 +11,8 @@ TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=ip
 	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny perl=perl-base \
 	debootstrap=debootstrap man=man-db rpm=rpm mariadbd=mariadb-server \
 	check_load=monitoring-plugins-basic systemctl=systemd curl=curl dockerd=docker.io iptables=iptables \
-	podman=podman runc=runc conmon=conmon netavark=netavark
-PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor
+	podman=podman runc=runc conmon=conmon netavark=netavark git=git patch=patch pre-commit=pre-commit
+PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor promtool=prometheus haproxy=haproxy nginx=nginx monit=monit
 
 .PHONY: build demo test setup lint unit fuzz sim soak bench bench-peers docs pictures packages clean
 

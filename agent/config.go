@@ -176,8 +176,11 @@ func (c *Config) blocks(folder string) map[string]configBlock {
 
 var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
+// ValidNodeName says whether a node, a cluster or a label may be called so.
+func ValidNodeName(s string) bool { return nodeName.MatchString(s) }
+
 func checkNodeName(s string) error {
-	if !nodeName.MatchString(s) {
+	if !ValidNodeName(s) {
 		return fmt.Errorf("%q is not a name: write at most 63 letters, digits, \"-\", \".\" and \"_\", the first a letter or digit", s)
 	}
 	return nil

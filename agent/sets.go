@@ -206,7 +206,11 @@ func (s *sets) loadRevision(number int) *spec.Spec {
 func firstError(findings spec.Findings) string {
 	for _, f := range findings {
 		if f.Severity == spec.Error {
-			return fmt.Sprintf("%s:%d: %s", f.File, f.Range.Start.Line, f.Summary)
+			text := fmt.Sprintf("%s:%d: %s", f.File, f.Range.Start.Line, f.Summary)
+			if f.Detail != "" { // of an assertion, it is all that it says
+				text += ": " + f.Detail
+			}
+			return text
 		}
 	}
 	return ""

@@ -14,6 +14,17 @@ import (
 func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *hcl.EvalContext) ([]Address, bool) {
 	var out []Address
 	ok := true
+	for _, e := range valueExpressions(d.block.Body) {
+		for _, t := range x.variables(e) {
+			target := s.find(t.RootName(), second(t))
+			if target == nil {
+				d.readsNode = d.readsNode || t.RootName() == "node"
+				continue
+			}
+			d.readsNode = d.readsNode || target.readsNode
+			out = append(out, target.addresses(stepKey(target, t))...)
+		}
+	}
 	written := d.block.Body.Attributes["after"]
 	if written != nil {
 		list, isList := written.Expr.(*hclsyntax.TupleConsExpr)
@@ -28,15 +39,6 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 		for _, e := range list.Exprs {
 			addresses, good := x.afterOne(s, e, may, ctx)
 			out, ok = append(out, addresses...), ok && good
-		}
-	}
-	for _, e := range valueExpressions(d.block.Body) {
-		for _, t := range x.variables(e) {
-			target := s.find(t.RootName(), second(t))
-			if target == nil {
-				continue
-			}
-			out = append(out, target.addresses(stepKey(target, t))...)
 		}
 	}
 	slices.Sort(out)
@@ -120,7 +122,7 @@ func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access
 	kind := t.RootName()
 	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
 		if !s.misnamed(kind, second(t)) {
-			x.report(codeAfter, t.SourceRange(), `Write each as kind.name, or kind.name["key"] for an instance of for_each.`, "after")
+			x.report(codeAfter, t.SourceRange(), s.afterHint(t), "after")
 		}
 		return nil, false
 	}
@@ -137,6 +139,20 @@ func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access
 		return nil, false
 	}
 	return target.addresses(key), true
+}
+
+// afterHint is what to write instead of what names no resource.
+func (s *serviceDraft) afterHint(t hcl.Traversal) string {
+	var called []string
+	for _, r := range s.resources {
+		if r.name == t.RootName() && !r.schema.Task {
+			called = append(called, r.local())
+		}
+	}
+	if len(t) == 1 && len(called) == 1 {
+		return fmt.Sprintf("Write %s.", called[0])
+	}
+	return `Write each as kind.name, or kind.name["key"] for an instance of for_each.`
 }
 
 func traversalText(t hcl.Traversal) string {

@@ -5,7 +5,7 @@ package spec
 type Claim struct {
 	Sort  ClaimSort
 	Value string // in one spelling, so that equal means the same: a cleaned path, an address without its prefix length
-	Field string // the argument that says so; it is pointed at
+	Field string // the argument that says so; it is pointed at, or a part of it: "path", "ports.1", "env.NAME", "block.argument"
 
 	// Domain keeps apart what can't collide though it looks alike: the network namespace
 	// of an address or port, the container engine of a name. "" is the host itself.
@@ -33,6 +33,7 @@ const (
 type Claimer interface{ Claims() []Claim }
 
 // PathUser is implemented by a *Config whose arguments hold paths of files that it uses:
-// those of a command, a working folder, a bind mount's source. Field by field; only
-// absolute paths are looked at.
+// those of a command, a working folder, a bind mount's source. By field, as that of a
+// Claim, the words in the order of a list argument. Only absolute paths are looked at,
+// also in words such as --data=/srv/x.
 type PathUser interface{ Paths() map[string][]string }

@@ -192,7 +192,7 @@ var codes = []Code{
 	{codeSecretPlace, Error, "a secret can't stand in %q", "Only arguments that are made for secrets keep them out of logs, states, replies and the list of processes."},
 
 	{codeNote, Note, "%s", "The kind leaves something open that could be closed, or does something that one should know."},
-	{codePlainSecret, Note, "%q stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
+	{codePlainSecret, Warning, "%s stands in the file", "What is in a file is in its history, its copies and every revision that is kept."},
 
 	{codeSameAddress, Error, "address %s is %s's too", "Two that add one address answer for each other, and the first that stops takes it from both."},
 	{codeSamePort, Error, "port %s is %s's too", "The second that listens on a port can't start."},
@@ -205,9 +205,9 @@ var codes = []Code{
 	{codeNoMount, Warning, "no mount provides %s", "A path beside a declared mount is more often a slip than a folder of the root file system."},
 	{codeNoSuchNode, Error, "there is no node %q", "A candidate that is not there can't take the service over."},
 	{codeNoCommonNode, Error, "%s", "What no node can satisfy is never started."},
-	{codeNeverMet, Warning, "%s", "A service that waits for one that nobody starts is down, and looks declared."},
+	{codeNeverMet, Warning, "%s", "What is required must come up by itself: else who requires it stays down, or waits for nothing."},
 	{codeAfterOff, Warning, "%s is disabled", "What is disabled is never started, so nothing can be put behind it."},
-	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "An answer that comes late meets the next question, so that a slow service looks like a dead one."},
+	{codeNoPause, Warning, "\"timeout\" is as long as \"every\"", "What gives no answer in time is asked again without a pause, so that the slow gets no rest."},
 	{codeNeverUsedUp, Warning, "%d attempts within %s can't be used up", "The waits between restarts are longer than the window, so that on_failure never acts."},
 	{codeSwallowed, Error, "a comment goes on into %q", "An argument behind a comment on one line has no effect: a lost line break looks like that."},
 
@@ -216,7 +216,7 @@ var codes = []Code{
 	{codeDeprecated, Warning, "%q is deprecated", "It works in this version, and will not in a later one."},
 	{codeIgnoreReason, Warning, "svcctl:ignore gives no reason", "Who reads it next year can't tell whether it still holds."},
 	{codeIgnoreCode, Warning, "svcctl:ignore can't silence %s", "A code that is unknown, or keeps the set from being read, can't be silenced."},
-	{codeIgnoreUnused, Warning, "svcctl:ignore silences nothing", "What was silenced is mended; the comment would hide the next mistake."},
+	{codeIgnoreUnused, Warning, "svcctl:ignore silences no %s", "What was silenced is mended; the comment would hide the next mistake."},
 }
 
 var codeByName = func() map[string]*Code {

@@ -17,31 +17,44 @@ type part struct {
 	value   reflect.Value // of the struct, addressable
 	unknown map[string]bool
 	failed  map[string]bool // arguments and blocks that hold less than was written
-}
-
-// fixedDefaults are the arguments of a schema when nothing is written.
-type fixedDefaults struct {
-	value reflect.Value
+	refused []string        // arguments that the struct finds mistaken
 }
 
 func (r *run) newPart(s *Schema) *part {
-	d := r.defaults[s]
-	if d == nil {
-		d = &fixedDefaults{value: reflect.New(s.Type).Elem()}
-		for i := range s.Fields {
-			f := &s.Fields[i]
-			if f.Default == "" {
-				continue
-			}
-			if err := setDefault(d.value.FieldByIndex(f.Index), f); err != "" {
-				panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
-			}
-		}
-		r.defaults[s] = d
-	}
 	v := reflect.New(s.Type).Elem()
-	v.Set(d.value) // slices and maps are shared: a Config is never changed
+	v.Set(r.factsOf(s).defaults) // slices and maps are shared: a Config is never changed
 	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
+}
+
+// facts are what follows from a schema.
+type facts struct {
+	defaults reflect.Value // the struct as it is when nothing is written
+	exports  []string
+}
+
+func (l *Loader) factsOf(s *Schema) *facts {
+	l.shared.Lock()
+	defer l.shared.Unlock()
+	known := l.facts[s]
+	if known == nil {
+		known = &facts{defaultsOf(s), exportsOf(s)}
+		l.facts[s] = known
+	}
+	return known
+}
+
+func defaultsOf(s *Schema) reflect.Value {
+	v := reflect.New(s.Type).Elem()
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Default == "" {
+			continue
+		}
+		if err := setDefault(v.FieldByIndex(f.Index), f); err != "" {
+			panic(fmt.Sprintf("internal error: default %q of %s.%s: %s", f.Default, s.Name, f.Name, err))
+		}
+	}
+	return v
 }
 
 // setDefault writes a field's default, which its tag holds as HCL without quotes.
@@ -78,8 +91,8 @@ type decoding struct {
 // where the reason lies.
 func (x *evaluation) decode(d *decoding) outcome {
 	result := evaluated
-	places := map[string]hcl.Range{} // of what is written, right or wrong
-	explained := map[string]bool{}   // missing arguments that a misspelt one explains
+	places := make(map[string]hcl.Range, len(d.body.Attributes)) // of what is written, right or wrong
+	explained := map[string]bool{}                               // missing arguments that a misspelt one explains
 	for _, a := range sortedAttributes(d.body) {
 		places[a.Name] = a.Expr.Range()
 		if slices.Contains(d.args, a.Name) {
@@ -91,6 +104,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 			result = failed
 			continue
 		}
+		x.deprecated(f, a)
 		if x.decodeArgument(d, p, f, a) == failed {
 			result, p.failed[f.Name] = failed, true
 		}
@@ -133,6 +147,7 @@ func (x *evaluation) decode(d *decoding) outcome {
 		}
 	}
 	result = max(result, x.validate(d, places))
+	x.doubts(d, places)
 	if result != failed && x.run.options.Notes {
 		x.notes(d, places)
 	}
@@ -172,36 +187,6 @@ func (d *decoding) names() (args, blocks []string) {
 	return args, blocks
 }
 
-func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
-	if x.reportForTask(d, a.Name, a.NameRange) {
-		return
-	}
-	args, blocks := d.names()
-	if slices.Contains(blocks, a.Name) {
-		x.report(codeIsBlock, a.NameRange, fmt.Sprintf("Write %s { … } without an equals sign.", a.Name), a.Name)
-		return
-	}
-	missing := args[:0:0]
-	for _, n := range args {
-		if _, written := d.body.Attributes[n]; !written {
-			missing = append(missing, n)
-		}
-	}
-	detail := "Remove it."
-	if n := Nearest(a.Name, missing); n != "" {
-		detail, explained[n] = fmt.Sprintf("Did you mean %q?", n), true
-	} else if n := Nearest(a.Name, blocks); n != "" {
-		detail = fmt.Sprintf("Did you mean the block %s { … }?", n)
-	} else if n := Nearest(a.Name, args); n != "" {
-		detail = fmt.Sprintf("Did you mean %q? That is set already.", n)
-	} else if a.Name == "schedule" && d.takes(resourceSchema) {
-		detail = "What runs on a schedule is a task: task \"name\" { … }."
-	} else if len(args) > 0 {
-		detail = didYouMean(a.Name, args)
-	}
-	x.report(codeArgument, a.NameRange, detail, d.what, a.Name)
-}
-
 func (d *decoding) takes(s *Schema) bool {
 	return slices.ContainsFunc(d.parts, func(p *part) bool { return p.schema == s })
 }
@@ -213,28 +198,6 @@ func (x *evaluation) reportForTask(d *decoding, name string, at hcl.Range) bool 
 		x.report(codeNotForTask, at, instead, name)
 	}
 	return is
-}
-
-func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
-	if x.reportForTask(d, b.Type, b.TypeRange) {
-		return
-	}
-	args, blocks := d.names()
-	if slices.Contains(args, b.Type) {
-		explained[b.Type] = true
-		x.report(codeIsArgument, b.TypeRange, fmt.Sprintf("Write %s = … with an equals sign.", b.Type), b.Type)
-		return
-	}
-	detail := "Remove it."
-	if n := Nearest(b.Type, blocks); n != "" {
-		detail = fmt.Sprintf("Did you mean %q?", n)
-	} else if n := Nearest(b.Type, args); n != "" {
-		explained[n] = true
-		detail = fmt.Sprintf("Did you mean %s = …?", n)
-	} else if len(blocks) > 0 {
-		detail = didYouMean(b.Type, blocks)
-	}
-	x.report(codeBlock, b.TypeRange, detail, d.what, b.Type)
 }
 
 func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax.Attribute) outcome {
@@ -273,9 +236,7 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
 	}
-	if f.Secret && x.run.options.Notes {
-		x.noteSecrets(p, f, a)
-	}
+	x.exposed(d, f, p.value.FieldByIndex(f.Index), a)
 	return evaluated
 }
 
@@ -283,6 +244,9 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 func at(expr hclsyntax.Expression, m *mistake) hcl.Range {
 	if t, ok := expr.(*hclsyntax.TupleConsExpr); ok && m.element >= 0 && m.element < len(t.Exprs) {
 		return t.Exprs[m.element].Range()
+	}
+	if m.key != "" {
+		return keyRange(expr, m.key)
 	}
 	return expr.Range()
 }
@@ -315,8 +279,12 @@ func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome 
 			if !written {
 				at = d.at
 			}
+			if a := d.body.Attributes[problem.Field]; a != nil {
+				at = elementAt(a.Expr, problem)
+			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
 			result = failed
+			p.refused = append(p.refused, problem.Field)
 		}
 	}
 	return result

@@ -8,41 +8,58 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sync"
 )
 
 // encoding is a canonical form of evaluated values, for digests. Arguments that have
 // their default are left out, so that a program that learns a new argument does not
 // change the digest of what runs.
 type encoding struct {
-	buf      []byte
-	defaults func(*Schema) reflect.Value
-	fixed    bool // without what can change in place
+	loader *Loader
+	buf    []byte
+	fixed  []byte // the same without what can change in place
+	live   int    // more than 0: what is written now can, or fixed is not wanted
 }
 
 func (e *encoding) text(s string) {
 	e.buf = binary.AppendUvarint(e.buf, uint64(len(s)))
 	e.buf = append(e.buf, s...)
+	if e.live == 0 {
+		e.fixed = binary.AppendUvarint(e.fixed, uint64(len(s)))
+		e.fixed = append(e.fixed, s...)
+	}
 }
 
-func (e *encoding) number(n int64) { e.buf = binary.AppendVarint(e.buf, n) }
+func (e *encoding) number(n int64) {
+	e.buf = binary.AppendVarint(e.buf, n)
+	if e.live == 0 {
+		e.fixed = binary.AppendVarint(e.fixed, n)
+	}
+}
 
 func (e *encoding) config(s *Schema, v reflect.Value) {
 	e.text(s.Name)
-	def := e.defaults(s)
+	def := e.loader.factsOf(s).defaults
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.FieldByIndex(f.Index)
-		if e.fixed && f.Live || equalValues(fv, def.FieldByIndex(f.Index)) {
+		if equalValues(fv, def.FieldByIndex(f.Index)) {
 			continue
+		}
+		if f.Live {
+			e.live++
 		}
 		e.text(f.Name)
 		e.value(fv)
+		if f.Live {
+			e.live--
+		}
 	}
 	for i := range s.Blocks {
 		b := &s.Blocks[i]
 		fv := v.FieldByIndex(b.Index)
-		if e.fixed && b.Live {
-			continue
+		if b.Live {
+			e.live++
 		}
 		if b.Many {
 			e.number(int64(fv.Len()))
@@ -53,10 +70,21 @@ func (e *encoding) config(s *Schema, v reflect.Value) {
 			e.text(b.Name)
 			e.config(b.Schema, fv.Elem())
 		}
+		if b.Live {
+			e.live--
+		}
 	}
 }
 
 func equalValues(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.String:
+		return a.String() == b.String()
+	case reflect.Int, reflect.Int64:
+		return a.Int() == b.Int()
+	case reflect.Bool:
+		return a.Bool() == b.Bool()
+	}
 	if a.Comparable() {
 		return a.Equal(b)
 	}
@@ -112,44 +140,45 @@ func (e *encoding) value(v reflect.Value) {
 	}
 }
 
-func (e *encoding) sum() Digest {
-	h := sha256.Sum256(e.buf)
+func digestOf(encoded []byte) Digest {
+	h := sha256.Sum256(encoded)
 	return Digest(hex.EncodeToString(h[:]))
 }
 
-func (r *run) newEncoding(fixed bool) *encoding {
-	return &encoding{fixed: fixed, defaults: func(s *Schema) reflect.Value {
-		if d := r.defaults[s]; d != nil {
-			return d.value
-		}
-		r.newPart(s)
-		return r.defaults[s].value
-	}}
+// encodings are those that are not in use, for their memory.
+var encodings = sync.Pool{New: func() any { return &encoding{} }}
+
+func (r *run) newEncoding() *encoding {
+	e := encodings.Get().(*encoding)
+	e.buf, e.fixed, e.live, e.loader = e.buf[:0], e.fixed[:0], 1, r.Loader
+	return e
+}
+
+func (e *encoding) free() {
+	e.loader = nil
+	encodings.Put(e)
 }
 
 // digestResource gives a resource and its checks their digests.
 func (r *run) digestResource(res *Resource, config reflect.Value) {
-	for _, fixed := range []bool{false, true} {
-		e := r.newEncoding(fixed)
-		e.config(res.Schema, config)
-		if fixed {
-			res.Fixed = e.sum()
-		} else {
-			res.Digest = e.sum()
-		}
-	}
+	e := r.newEncoding()
+	e.live = 0
+	e.config(res.Schema, config)
+	res.Digest, res.Fixed = digestOf(e.buf), digestOf(e.fixed)
+	e.free()
 }
 
 func (r *run) digestCheck(c *Check, config reflect.Value) {
-	e := r.newEncoding(false)
+	e := r.newEncoding()
 	e.config(c.Schema, config)
-	c.Digest = e.sum()
+	c.Digest = digestOf(e.buf)
+	e.free()
 }
 
 // digestService gives a service its digest: of all that is declared, but not of the
 // places where.
 func (r *run) digestService(s *Service) {
-	e := r.newEncoding(false)
+	e := r.newEncoding()
 	for _, t := range []string{s.FullName, s.Description, string(s.Topology), string(s.Orchestrate), string(s.OnFailure), s.Placement.By} {
 		e.text(t)
 	}
@@ -186,5 +215,6 @@ func (r *run) digestService(s *Service) {
 			e.value(reflect.ValueOf(v))
 		}
 	}
-	s.Digest = e.sum()
+	s.Digest = digestOf(e.buf)
+	e.free()
 }

@@ -1,59 +1,53 @@
 package spec
 
 import (
-	"fmt"
-	"os"
+	"flag"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
+
+	"github.com/svcctl/svcctl/internal/marks"
 )
 
-// Each file of testdata/errors is a set of its own. A mark says what is found on its
-// line; nothing else may be found.
-func TestEveryMarkedMistakeIsFoundAndNothingElse(t *testing.T) {
-	files, err := filepath.Glob("testdata/errors/*.hcl")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	marks := 0
-	for _, name := range files {
-		src, err := os.ReadFile(name)
+var update = flag.Bool("update", false, "mark in testdata/errors what is found")
+
+// markedSets are the files in which mistakes are marked.
+func markedSets(t testing.TB) (sets []*marks.Set) {
+	t.Helper()
+	for _, pattern := range []string{"testdata/errors/*.hcl", "testdata/errors/*.set"} {
+		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want []string
-		for i, line := range strings.Split(string(src), "\n") {
-			for _, mark := range strings.Split(line, "# ERROR: ")[1:] {
-				want = append(want, fmt.Sprintf("%d: %s", i+1, strings.TrimSpace(mark)))
+		for _, name := range names {
+			s, err := marks.Read(name)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		marks += len(want)
-		s, findings := NewLoader(testOptions).Load(set(filepath.Base(name), string(src)))
-		if s != nil {
-			t.Errorf("%s: a set with mistakes was accepted", name)
-		}
-		var got []string
-		for _, f := range findings {
-			got = append(got, fmt.Sprintf("%d: %s %s", f.Range.Start.Line, f.Code, f.Summary))
-		}
-		slices.Sort(want)
-		slices.Sort(got)
-		for _, g := range got {
-			if !slices.Contains(want, g) {
-				t.Errorf("%s: found and not marked: %s", name, g)
-			}
-		}
-		for _, w := range want {
-			if !slices.Contains(got, w) {
-				t.Errorf("%s: marked and not found: %s", name, w)
-			}
-		}
-		if len(got) != len(want) {
-			t.Errorf("%s: %d findings for %d marks", name, len(got), len(want))
+			sets = append(sets, s)
 		}
 	}
-	if marks < 60 {
-		t.Errorf("only %d mistakes are marked", marks)
+	if len(sets) == 0 {
+		t.Fatal("there are no marked sets")
+	}
+	return sets
+}
+
+// A mark says what is found, and carets where; nothing else may be found.
+func TestEveryMarkedMistakeIsFoundAndNothingElse(t *testing.T) {
+	marked := 0
+	for _, m := range markedSets(t) {
+		s, findings := NewLoader(testOptions).Load(m.FS())
+		if (s == nil) != findings.HasErrors() {
+			t.Errorf("%s: the set is accepted: %v, with the findings\n%s", m.Name, s != nil, printed(findings))
+		}
+		var found []marks.Mark
+		for _, f := range findings {
+			found = append(found, m.Found(f.File, f.Range, f.Code, f.Summary))
+		}
+		m.Check(t, *update, found...)
+		marked += len(m.Marks)
+	}
+	if marked < 150 {
+		t.Errorf("only %d mistakes are marked", marked)
 	}
 }

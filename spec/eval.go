@@ -21,7 +21,9 @@ type evaluation struct {
 	run      *run
 	file     *file
 	stack    []*definition // definitions that wait for this one
+	node     Node          // "": none in particular
 	findings []Finding
+	onEach   distinct // what was found for single nodes
 	vars     *hcl.EvalContext
 	read     map[hclsyntax.Expression][]hcl.Traversal // what variables has answered
 }
@@ -42,7 +44,7 @@ func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
 		if x.read == nil {
 			x.read = map[hclsyntax.Expression][]hcl.Traversal{}
 		}
-		out = e.Variables()
+		out = appendVariables(nil, e)
 		x.read[e] = out
 	}
 	return out
@@ -131,8 +133,8 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.
 func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalContext) (cty.Value, outcome) {
-	if lit, ok := expr.(*hclsyntax.LiteralValueExpr); ok {
-		return lit.Val, evaluated
+	if v, ok := asWritten(expr); ok {
+		return v, evaluated
 	}
 	if !x.checkReads(expr, may) {
 		return cty.DynamicVal, failed
@@ -150,7 +152,7 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 					continue
 				}
 				summary, detail := said(d)
-				x.report(codeEvaluation, rangeOf(d, x.file.path), detail, summary)
+				x.report(codeEvaluation, x.exact(rangeOf(d, x.file.path)), detail, summary)
 			}
 		}
 		return cty.DynamicVal, failed
@@ -158,15 +160,43 @@ func (x *evaluation) eval(expr hclsyntax.Expression, may access, ctx *hcl.EvalCo
 	return v, evaluated
 }
 
+// exact is a place without the dot, brackets or parenthesis around what is meant.
+func (x *evaluation) exact(r hcl.Range) hcl.Range {
+	src := x.file.source
+	if r.Start.Line != r.End.Line || r.End.Byte-r.Start.Byte < 2 || r.End.Byte > len(src) {
+		return r
+	}
+	first, last := src[r.Start.Byte], src[r.End.Byte-1]
+	if first == '.' || first == '[' && last == ']' {
+		r.Start.Byte, r.Start.Column = r.Start.Byte+1, r.Start.Column+1
+	}
+	if last == '(' || first == '[' && last == ']' {
+		r.End.Byte, r.End.Column = r.End.Byte-1, r.End.Column-1
+	}
+	return r
+}
+
 func (x *evaluation) reportSecretUse(at hcl.Range) {
 	x.report(codeSecretUse, at, "Its value is only known on the node, when it is used: pass it on whole, or put it into text with ${ }.")
 }
 
-// said takes the reason out of what HCL says about an operator that fails.
+// said takes the reason out of what HCL says about an operator that fails, and says
+// what there is where something is not.
 func said(d *hcl.Diagnostic) (summary, detail string) {
+	if summary, detail, is := absent(d); is {
+		return summary, detail
+	}
 	if why, is := strings.CutPrefix(d.Detail, "Error during operation: "); is {
 		if summary, detail, is = strings.Cut(why, ": "); is {
 			return summary, strings.ToUpper(detail[:1]) + detail[1:]
+		}
+	}
+	if rest, is := strings.CutPrefix(d.Detail, "Call to function "); is && d.Summary == "Error in function call" {
+		if name, reason, is := strings.Cut(rest, " failed: "); is {
+			if reason == "EOF." || reason == "unexpected EOF." {
+				reason = "the text ends too soon."
+			}
+			return strings.Trim(name, `"`) + "() has no result", strings.ToUpper(reason[:1]) + reason[1:]
 		}
 	}
 	return lowerFirst(d.Summary), d.Detail
@@ -174,6 +204,8 @@ func said(d *hcl.Diagnostic) (summary, detail string) {
 
 // include reads a file for file("…"), once a load.
 func (r *run) include(p string) *included {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	if have := r.included[p]; have != nil {
 		return have
 	}
@@ -238,24 +270,24 @@ func endless(v cty.Value) bool {
 
 // checkCalls finds calls to functions that do not exist, and endless numbers.
 func checkCalls(body *hclsyntax.Body) (found []Finding) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+	visit(body, func(n hclsyntax.Node) {
 		if lit, ok := n.(*hclsyntax.LiteralValueExpr); ok && endless(lit.Val) {
 			found = append(found, newFinding(codeTooLarge, lit.SrcRange, "Write at most a thousand digits.", "the number"))
 		}
 		call, ok := n.(*hclsyntax.FunctionCallExpr)
 		if !ok {
-			return nil
+			return
 		}
 		if len(call.Args) > maxGiven {
 			found = append(found, newFinding(codeTooLarge, call.NameRange, fmt.Sprintf("It takes at most %d arguments.", maxGiven), "the call"))
 		}
 		if _, known := functions[call.Name]; known || call.Name == countName || call.Name == "file" || call.Name == "secret" {
-			return nil
+			return
 		}
 		if call.Name == "env" {
 			found = append(found, newFinding(codeNotHere, call.NameRange,
 				"env() can be called in agent.hcl only. Write node.labels, or a variable, for what differs.", "env()"))
-			return nil
+			return
 		}
 		names := append(slices.Collect(maps.Keys(functions)), "file", "secret")
 		detail := "The functions are in the manual."
@@ -263,7 +295,6 @@ func checkCalls(body *hclsyntax.Body) (found []Finding) {
 			detail = fmt.Sprintf("Did you mean %q?", n)
 		}
 		found = append(found, newFinding(codeFunction, call.NameRange, detail, call.Name))
-		return nil
 	})
 	return found
 }

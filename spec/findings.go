@@ -21,6 +21,7 @@ type Finding struct {
 	Nodes    []string  // the candidates that it concerns, sorted; nil: it has nothing to do with the node
 
 	source []byte // of the file, for the snippet
+	hidden bool   // its line is not to be shown
 }
 
 // Findings are sorted by file, line, column and code; no two are equal.
@@ -30,6 +31,19 @@ type Findings []Finding
 func (f Findings) HasErrors() bool {
 	return slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error })
 }
+
+// Count says how many findings are of a severity.
+func (f Findings) Count(s Severity) (n int) {
+	for _, x := range f {
+		if x.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Sorted are findings of several sets in the order of those of one.
+func (f Findings) Sorted() Findings { return sortFindings(slices.Clone(f)) }
 
 // WithoutNotes are the findings that are mistakes, or may be.
 func (f Findings) WithoutNotes() Findings {
@@ -48,6 +62,24 @@ func newFinding(code string, at hcl.Range, detail string, args ...any) Finding {
 	}
 }
 
+// shownNodes is how many nodes a text names.
+const shownNodes = 5
+
+// statement is the summary, with the nodes that it is true of.
+func (f Finding) statement() string {
+	n := len(f.Nodes)
+	switch {
+	case n == 0:
+		return f.Summary
+	case n == 1:
+		return f.Summary + ", on " + f.Nodes[0]
+	case n > shownNodes:
+		return fmt.Sprintf("%s, on %s and %d more", f.Summary, strings.Join(f.Nodes[:shownNodes-1], ", "), n-shownNodes+1)
+	default:
+		return f.Summary + ", on " + strings.Join(f.Nodes[:n-1], ", ") + " and " + f.Nodes[n-1]
+	}
+}
+
 // shown is text of a finding: bounded, without secrets, and nothing that a terminal obeys.
 func shown(s string, most int) string { return plainText(clipped(Redact(s), most)) }
 
@@ -60,12 +92,14 @@ func sortFindings(f Findings) Findings {
 			cmp.Compare(a.Code, b.Code),
 			cmp.Compare(a.Summary, b.Summary),
 			cmp.Compare(a.Detail, b.Detail),
+			slices.Compare(a.Nodes, b.Nodes),
 		)
 	})
-	// An expression is evaluated once an instance; its mistake is one.
-	return slices.CompactFunc(f, func(a, b Finding) bool {
-		return a.File == b.File && a.Range == b.Range && a.Code == b.Code && a.Summary == b.Summary
-	})
+	var all distinct // an expression is evaluated once an instance and node; its mistake is one
+	for _, x := range f {
+		all.add(x)
+	}
+	return all.list
 }
 
 // place is how another place is named inside a text.
@@ -87,6 +121,9 @@ func Nearest(word string, words []string) string {
 			continue
 		}
 		d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(w), nil)
+		if d == 2 && len(word) == len(w) && sameLetters(word, w) { // two that changed places
+			d = 1
+		}
 		if d < bestDistance && d < len(w) {
 			best, bestDistance = w, d
 		}
@@ -96,7 +133,7 @@ func Nearest(word string, words []string) string {
 
 // didYouMean is a sentence about the nearest word, or the list of all that there are.
 func didYouMean(word string, words []string) string {
-	if n := Nearest(word, words); n != "" {
+	if n := meant(word, words); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
 	if len(words) == 0 {

@@ -160,7 +160,7 @@ func guardedExpr(e hclsyntax.Expression) hclsyntax.Expression {
 // guardTree makes the operators of a tree ours, and guards its conditions and keys. It
 // answers where text is written that holds a character of our own.
 func guardTree(body *hclsyntax.Body, crlf bool) (forged []hcl.Range) {
-	hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+	visit(body, func(n hclsyntax.Node) {
 		switch n := n.(type) {
 		case *hclsyntax.BinaryOpExpr:
 			if ours := operators[n.Op]; ours != nil {
@@ -194,7 +194,6 @@ func guardTree(body *hclsyntax.Body, crlf bool) (forged []hcl.Range) {
 				n.Val = cty.StringVal(strings.ReplaceAll(n.Val.AsString(), "\r\n", "\n"))
 			}
 		}
-		return nil
 	})
 	return forged
 }
@@ -205,6 +204,8 @@ type secretUse struct{ name, fingerprint string }
 
 // fingerprint asks for a secret's, once a load.
 func (r *run) fingerprint(name string) string {
+	r.shared.Lock()
+	defer r.shared.Unlock()
 	f, asked := r.fingerprints[name]
 	if !asked && r.options.Secrets != nil {
 		f = r.options.Secrets.Fingerprint(name)

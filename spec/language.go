@@ -207,9 +207,9 @@ func exportsOf(s *Schema) []string {
 }
 
 // exportedValues gives what siblings read of a resource; the rest is not known.
-func exportedValues(s *Schema, p *part) map[string]cty.Value {
-	out := map[string]cty.Value{}
-	for _, n := range exportsOf(s) {
+func exportedValues(s *Schema, exported []string, p *part) map[string]cty.Value {
+	out := make(map[string]cty.Value, len(exported))
+	for _, n := range exported {
 		out[n] = cty.DynamicVal
 	}
 	for i := range s.Fields {

@@ -5,9 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -17,9 +16,9 @@ import (
 
 // Node is what expressions may read of the node they are evaluated for.
 type Node struct {
-	Name    string // "": not known, so that node.* have no known value
-	Labels  map[string]string
-	Cluster string
+	Name    string            // "": not known, so that node.* have no known value
+	Labels  map[string]string // nil: not known
+	Cluster string            // "": not known
 }
 
 // Options say for whom a set is read.
@@ -29,6 +28,7 @@ type Options struct {
 	Namespace string       // of services that name none; "": that of their folder
 	Secrets   Fingerprints // nil: none is known
 	Notes     bool         // also find what is no mistake, which only people who look at a set need
+	Part      bool         // files beside these may read what they define
 
 	// Nodes are those that there are; nil: not known. What reads node.* is evaluated for
 	// each that is a candidate of its service, and Node is left empty. The Spec that Load
@@ -40,18 +40,22 @@ type Options struct {
 // little more, so that loading after one file changed costs that file, not the set.
 // Not safe for concurrent use.
 type Loader struct {
-	options  Options
-	files    map[string]*file
-	table    map[string]map[string]*definition // by folder and "var.name" or "local.name"
-	base     *hcl.EvalContext
-	budget   *budget
-	defaults map[*Schema]*fixedDefaults
-	zones    map[string]*time.Location // by name; nil where there is none
-	last     *Spec                     // the last set without errors
+	options Options
+	files   map[string]*file
+	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
+	base    *hcl.EvalContext
+	budget  *budget
+	facts   map[*Schema]*facts
+	zones   map[string]*time.Location // by name; nil where there is none
+	last    *Spec                     // the last set without errors
+	shared  sync.Mutex                // around what the evaluation of several files uses: facts, zones, and maps of a run
 }
 
 // file is what is kept of one file between loads: no source, no syntax tree.
 type file struct {
+	source []byte          // during a load: of a new or changed file, and where a finding needs it
+	body   *hclsyntax.Body // during a load
+
 	path, folder string
 	id           identity
 	racy         bool
@@ -69,6 +73,10 @@ type file struct {
 	mentions     []mention
 	declared     []declaration
 	lost         []string // names of services whose full names are mistaken
+	holdings     []holding
+	plain        []plainUse
+	ignores      []ignore
+	varies       bool // it reads what may differ from node to node
 	findings     []Finding
 }
 
@@ -82,6 +90,7 @@ type include struct {
 type declaration struct {
 	fullName string
 	at       hcl.Range
+	standing
 }
 
 // run is one load.
@@ -90,15 +99,12 @@ type run struct {
 	fsys     fs.FS
 	paths    []string // sorted
 	previous map[string]map[string]*definition
-	bodies   map[*file]*hclsyntax.Body
-	sources  map[*file][]byte
 	included map[string]*included
 
 	fingerprints map[string]string // of secrets, by name
-	parsing      *parsing
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
-	unread       bool // some file could not even be read
+	unreadable   bool // some file could not even be read
 	badIn        map[string]bool
 	tornIn       map[string][]*torn
 	findings     []Finding
@@ -121,7 +127,7 @@ func NewLoader(o Options) *Loader {
 	}
 	all[countName] = b.count()
 	return &Loader{
-		budget: b, options: o, files: map[string]*file{}, defaults: map[*Schema]*fixedDefaults{}, zones: map[string]*time.Location{},
+		budget: b, options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: all},
 	}
 }
@@ -148,42 +154,20 @@ func (l *Loader) Files() map[string]string {
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	r := &run{
 		Loader: l, fsys: fsys, previous: l.table,
-		bodies: map[*file]*hclsyntax.Body{}, sources: map[*file][]byte{}, included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{},
-		fingerprints: map[string]string{},
+		included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{}, fingerprints: map[string]string{},
+	}
+	if len(r.options.Nodes) > maxNodes {
+		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
+		return nil, r.findings
 	}
 	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
 	}
-	files := make(map[string]*file, len(entries))
-	var stale []*file
-	for _, e := range entries {
-		f, fresh := r.current(e)
-		if f == nil {
-			continue
-		}
-		files[e.path] = f
-		r.paths = append(r.paths, e.path)
-		if fresh {
-			stale = append(stale, f)
-		}
-	}
-	l.files = files
-	slices.Sort(r.paths)
-	// Definitions come first, since any file may read them. A file without any is
-	// parsed only when its turn comes, so that the trees of a large set are never
-	// in memory together.
-	var later []*file
-	for _, f := range stale {
-		if mayDefine(r.sources[f]) {
-			r.parse(f)
-		} else {
-			later = append(later, f)
-		}
-	}
+	r.bringIn(entries)
 	for _, p := range r.paths {
-		switch f := files[p]; {
+		switch f := r.files[p]; {
 		case f.torn != nil:
 			r.tornIn[f.folder] = append(r.tornIn[f.folder], f.torn)
 		case f.broken:
@@ -191,14 +175,10 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		}
 	}
 	r.define()
-	slices.SortFunc(later, func(a, b *file) int { return strings.Compare(a.path, b.path) })
-	r.parsing = r.startParsing(later)
-	defer r.parsing.stop()
-	for _, p := range r.paths {
-		r.refresh(files[p])
-		r.anyBad = r.anyBad || files[p].broken
-	}
+	r.refresh()
 	r.checkSet()
+	r.checkUnused()
+	r.checkPlain()
 	findings := r.collect()
 	if r.budget.spent() { // what else was found depends on who spent it
 		findings = Findings{newFinding(codeTooMany, hcl.Range{}, "A few loops in each other, or long texts in loops, make more than can be held: divide them, or write files for them.", errSpent.Error()[len("the set "):])}
@@ -213,50 +193,6 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 	return l.last, findings
 }
 
-// current returns what is known of a file, or a new record that is still to be parsed.
-func (r *run) current(e entry) (f *file, fresh bool) {
-	known := r.files[e.path]
-	id := identityOf(e.info)
-	if known != nil && !known.racy && known.id == id && !known.incomplete && !r.changedBeside(known) {
-		return known, false
-	}
-	now := time.Now()
-	src, ok := r.read(e)
-	if !ok {
-		r.anyBad, r.unread, r.badIn[path.Dir(e.path)] = true, true, true
-		return nil, false
-	}
-	hash := sha256.Sum256(src)
-	if known != nil && known.hash == hash && !known.incomplete && !r.changedBeside(known) {
-		known.id, known.racy = id, id.racy(now)
-		return known, false
-	}
-	f = &file{path: strings.Clone(e.path), folder: path.Dir(e.path), id: id, racy: id.racy(now), hash: hash}
-	r.sources[f] = src
-	return f, true
-}
-
-func (r *run) read(e entry) ([]byte, bool) {
-	if e.info.Size() > maxFileSize {
-		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
-		return nil, false
-	}
-	if r.bytes += e.info.Size(); r.bytes > maxSetSize {
-		r.report(newFinding(codeTooMany, hcl.Range{}, "Give the folder of the services alone.", "more than 256 MiB are to be read"))
-		return nil, false
-	}
-	src, err := readFile(r.fsys, e.path, maxFileSize)
-	if err != nil {
-		r.reportFile(codeUnreadable, e.path, err.Error()+".", "the file")
-		return nil, false
-	}
-	if len(src) > maxFileSize {
-		r.reportFile(codeTooLarge, e.path, "A file holds at most 4 MiB: divide it.", "the file")
-		return nil, false
-	}
-	return src, true
-}
-
 // changedBeside says whether something that a file's expressions read from outside the
 // set's own files, or by file("…"), is another than it was.
 func (r *run) changedBeside(f *file) bool {
@@ -264,39 +200,6 @@ func (r *run) changedBeside(f *file) bool {
 		now := r.include(i.path)
 		return now.err != nil || now.hash != i.hash
 	})
-}
-
-// refresh evaluates a file whose content, or the values that it reads, changed.
-func (r *run) refresh(f *file) {
-	if body := r.parsing.take(f); body != nil {
-		r.bodies[f] = body
-	}
-	defer r.forget(f)
-	if f.agent || f.broken && f.torn == nil {
-		return
-	}
-	body := r.bodies[f]
-	if body == nil {
-		if !r.readsChanged(f.folder, f.reads) {
-			return
-		}
-		if body = r.reparse(f); body == nil {
-			return
-		}
-	}
-	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
-	r.evaluate(f, body)
-}
-
-// forget drops a file's tree, and its source where nothing is to be shown of it.
-func (r *run) forget(f *file) {
-	delete(r.bodies, f)
-	for _, d := range f.definitions {
-		d.expr = nil
-	}
-	if len(f.findings) == 0 {
-		delete(r.sources, f)
-	}
 }
 
 // structural are the findings that parsing alone has given.
@@ -332,7 +235,11 @@ func (r *run) assemble() *Spec {
 	return s
 }
 
-func (r *run) report(f Finding) { r.findings = append(r.findings, f) }
+func (r *run) report(f Finding) {
+	r.shared.Lock()
+	defer r.shared.Unlock()
+	r.findings = append(r.findings, f)
+}
 
 func (r *run) reportFile(code, p, detail string, args ...any) {
 	f := newFinding(code, hcl.Range{}, oneLine(detail), args...)
@@ -351,10 +258,12 @@ func (r *run) collect() Findings {
 			all = append(all, d.findings...)
 		}
 		for _, x := range f.findings {
-			f.incomplete = f.incomplete || x.Severity == Error
+			f.incomplete = f.incomplete || x.Severity == Error && !r.silenced(x)
 		}
 	}
 	all = sortFindings(all)
+	hideSecrets(all)
+	all = r.silence(all)
 	if len(all) > maxFindings {
 		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
 		all = append([]Finding{more}, all[:maxFindings]...)
@@ -367,12 +276,18 @@ func (r *run) collect() Findings {
 		}
 		src, have := sources[p]
 		if !have {
-			if src = r.sources[r.files[p]]; src == nil {
+			if f := r.files[p]; f != nil {
+				src = f.source
+			}
+			if src == nil {
 				src, _ = readFile(r.fsys, p, maxFileSize) // without it there is no snippet, nothing worse
 			}
 			sources[p] = src
 		}
 		all[i].source = src
+	}
+	for _, p := range r.paths {
+		r.files[p].source = nil
 	}
 	return all
 }

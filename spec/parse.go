@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,14 +24,12 @@ const (
 
 // mayDefine says whether a file can hold variables or locals, without parsing it.
 func mayDefine(src []byte) bool {
-	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
-}
-
-// parse reads the syntax tree of a file that is new or changed.
-func (r *run) parse(f *file) {
-	if body := f.parse(r.sources[f]); body != nil {
-		r.bodies[f] = body
+	for _, word := range []string{"variable", "locals", "\nvar", "\nlocal"} { // the last two at the top level, where they may be misspelt
+		if bytes.Contains(src, []byte(word)) {
+			return true
+		}
 	}
+	return bytes.HasPrefix(src, []byte("var")) || bytes.HasPrefix(src, []byte("local"))
 }
 
 // parse looks at the content of a file. It touches nothing but f.
@@ -40,20 +37,14 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.parsed = true
 	body, findings, broken := parseSource(f.path, src)
 	f.findings, f.broken = findings, broken
+	f.ignores = ignoresIn(f.path, src)
 	if broken {
 		f.incomplete = true
-		if body == nil {
+		if body = f.recover(src, body != nil); body == nil {
 			return nil
-		}
-		var wrong []Finding
-		if body, f.torn, wrong = recoverFile(f.path, src); body == nil {
-			return nil
-		}
-		if wrong != nil {
-			f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), wrong...)
 		}
 	} else if isAgentFile(f, body) {
-		f.agent, f.findings = true, nil
+		f.agent, f.findings, f.ignores = true, nil, nil
 		return nil
 	}
 	f.findings = append(f.findings, checkCalls(body)...)
@@ -70,85 +61,39 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	return body
 }
 
-// parseAhead is how many files of a large set are parsed before their turn, while
-// those before them are evaluated. It bounds the trees in memory.
-const parseAhead = 16
-
-// parsing hands out the trees of files in a fixed order, parsed by two goroutines
-// that end with the last file, or with stop.
-type parsing struct {
-	trees map[*file]chan *hclsyntax.Body
-	next  chan *file
-	ahead chan struct{}
-	quit  chan struct{}
-	done  sync.WaitGroup
-}
-
-// startParsing parses files in the order in which they will be asked for.
-func (r *run) startParsing(files []*file) *parsing {
-	p := &parsing{
-		trees: make(map[*file]chan *hclsyntax.Body, len(files)),
-		next:  make(chan *file), ahead: make(chan struct{}, parseAhead), quit: make(chan struct{}),
+// recover reads what can be read of a file that is not HCL, if it is text at all.
+func (f *file) recover(src []byte, text bool) (body *hclsyntax.Body) {
+	var better []Finding
+	if text {
+		body, f.torn, better = recoverFile(f.path, src)
 	}
-	sources := make(map[*file][]byte, len(files)) // apart from r.sources, which the evaluation changes
-	for _, f := range files {
-		p.trees[f], sources[f] = make(chan *hclsyntax.Body, 1), r.sources[f]
+	if better == nil {
+		f.findings = explainSyntax(f.findings, src, src, hcl.InitialPos)
+		return body
 	}
-	p.done.Go(func() {
-		defer close(p.next)
-		for _, f := range files {
-			select {
-			case p.ahead <- struct{}{}:
-			case <-p.quit:
-				return
-			}
-			select {
-			case p.next <- f:
-			case <-p.quit:
-				return
-			}
-		}
-	})
-	for range min(2, len(files)) {
-		p.done.Go(func() {
-			for f := range p.next {
-				p.trees[f] <- f.parse(sources[f])
-			}
-		})
-	}
-	return p
-}
-
-// take waits for the tree of a file, if it is one of these.
-func (p *parsing) take(f *file) *hclsyntax.Body {
-	tree := p.trees[f]
-	if tree == nil {
-		return nil
-	}
-	body := <-tree
-	<-p.ahead
+	f.findings = append(slices.DeleteFunc(f.findings, func(x Finding) bool { return x.Code == codeSyntax }), better...)
 	return body
 }
 
-func (p *parsing) stop() {
-	close(p.quit)
-	p.done.Wait()
-}
-
-// reparse reads the tree of an unchanged file again, since a value that it reads
-// has changed.
+// reparse reads the tree of a file again whose content was looked at before.
 func (r *run) reparse(f *file) *hclsyntax.Body {
-	if body := r.bodies[f]; body != nil {
-		return body
+	if f.body != nil {
+		return f.body
 	}
-	src, err := readFile(r.fsys, f.path, maxFileSize)
-	if err != nil || sha256.Sum256(src) != f.hash {
-		f.incomplete = true
-		r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
-		return nil
+	src := f.source
+	if src == nil {
+		var err error
+		if src, err = readFile(r.fsys, f.path, maxFileSize); err != nil || sha256.Sum256(src) != f.hash {
+			f.incomplete = true
+			r.reportFile(codeUnreadable, f.path, "It changed while the set was read: load the set again.", "the file")
+			return nil
+		}
 	}
 	body, _, _ := parseSource(f.path, src)
-	r.bodies[f], r.sources[f] = body, src
+	if f.torn != nil {
+		body, f.torn, _ = recoverFile(f.path, src)
+	}
+	f.body, f.source = body, src
 	for i, d := range collectDefinitions(f, body) { // same content, so that the order is the same
 		f.definitions[i].expr = d.expr
 	}
@@ -185,7 +130,7 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
 			word := string(src[at.Start.Byte-pos.Byte : at.End.Byte-pos.Byte])
-			findings = append(findings, newFinding(codeSetTwice, at, strings.TrimPrefix(d.Detail, "The argument "), word))
+			findings = append(findings, newFinding(codeSetTwice, at, setTwice(d.Detail), word))
 			continue
 		}
 		wrong = append(wrong, newFinding(codeSyntax, at, d.Detail, lowerFirst(d.Summary)))
@@ -196,6 +141,15 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		}
 	}
 	return body, findings, withoutConsequences(wrong, src, pos)
+}
+
+// setTwice takes the place of the first argument out of what the parser says.
+func setTwice(detail string) string {
+	_, first, _ := strings.Cut(detail, "was already set at ")
+	if place, _, found := strings.Cut(first, ","); found {
+		return fmt.Sprintf("The first is at %s: remove one of them.", place)
+	}
+	return "Remove one of them."
 }
 
 // rangeAt is the place of one character of n bytes.

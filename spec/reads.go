@@ -25,11 +25,15 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 		return x.checkDefined(t)
 	case "node":
 		if !may.node {
-			x.report(codeNodeInArg, t.SourceRange(), "Resource arguments may read node.*: there it may differ from node to node.", "node.*")
+			x.report(codeNodeInArg, t.SourceRange(), "Arguments of resources, and assertions, may read node.*: there it may differ from node to node.", "node.*")
 			return false
 		}
 		return x.checkAttribute(t, "name", "labels")
 	case "cluster":
+		if len(x.stack) > 0 {
+			x.report(codeNodeInArg, t.SourceRange(), "Variables and locals may not differ from cluster to cluster: read it where it is used, in a service or an assertion.", "cluster.*")
+			return false
+		}
 		return x.checkAttribute(t, "name")
 	case "service":
 		if may.service == nil || may.reader == nil {
@@ -65,6 +69,9 @@ func (x *evaluation) rootHint(root string, may access) string {
 		if x.run.resolve(x.file.folder, prefix+root) != nil {
 			return fmt.Sprintf("Write %s%s.", prefix, root)
 		}
+	}
+	if literal := literalWords[strings.ToLower(root)]; literal != "" {
+		return fmt.Sprintf("Write %s. Text is written in quotes.", literal)
 	}
 	if root == "self" {
 		return "A resource can't read its own arguments: put the value into locals and read it twice."
@@ -144,13 +151,27 @@ func (x *evaluation) checkAttribute(t hcl.Traversal, names ...string) bool {
 	if slices.Contains(names, name) {
 		return true
 	}
-	x.report(codeAttribute, t[1].SourceRange(), didYouMean(name, names), t.RootName(), name)
+	x.report(codeAttribute, stepRange(t, 1), didYouMean(name, names), t.RootName(), name)
 	return false
 }
 
 // sourceRange covers the first n steps of a traversal.
 func sourceRange(t hcl.Traversal, n int) hcl.Range {
 	return hcl.RangeBetween(t[0].SourceRange(), t[min(n, len(t))-1].SourceRange())
+}
+
+// stepRange covers the name or key of a step, without its dot or brackets.
+func stepRange(t hcl.Traversal, i int) hcl.Range {
+	r, before, behind := t[i].SourceRange(), 1, 1
+	if a, is := t[i].(hcl.TraverseAttr); is {
+		before, behind = r.End.Byte-r.Start.Byte-len(a.Name), 0
+	}
+	if r.Start.Line != r.End.Line || r.End.Byte-r.Start.Byte <= before+behind {
+		return r
+	}
+	r.Start.Byte, r.Start.Column = r.Start.Byte+before, r.Start.Column+before
+	r.End.Byte, r.End.Column = r.End.Byte-behind, r.End.Column-behind
+	return r
 }
 
 // checkSibling checks a reference to a resource of the same service: kind.name, an
@@ -194,7 +215,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 		}
 		key = stepName(t, 2)
 		if _, has := target.instances[key]; !has && !target.unknownKeys {
-			x.report(codeKey, t[2].SourceRange(), didYouMean(key, target.keys), fmt.Sprintf("%s.%s has no instance %q", kind, name, key))
+			x.report(codeKey, stepRange(t, 2), didYouMean(key, target.keys), fmt.Sprintf("%s.%s has no instance %q", kind, name, key))
 			return target, key, false
 		}
 		rest = 3
@@ -202,7 +223,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	if !field || len(t) <= rest {
 		return target, key, true
 	}
-	names := exportsOf(target.schema)
+	names := x.run.factsOf(target.schema).exports
 	fieldName := stepName(t, rest)
 	if slices.Contains(names, fieldName) {
 		return target, key, true
@@ -216,6 +237,6 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 	if len(names) == 0 {
 		detail = fmt.Sprintf("A %s has no fields that can be read.", kind)
 	}
-	x.report(codeField, t[rest].SourceRange(), detail, kind+"."+name, fieldName)
+	x.report(codeField, stepRange(t, rest), detail, kind+"."+name, fieldName)
 	return target, key, false
 }

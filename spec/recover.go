@@ -47,7 +47,7 @@ var (
 // the mistakes too, if it can tell them better than the parser of the whole file: nil
 // where it can't.
 func recoverFile(name string, src []byte) (*hclsyntax.Body, *torn, []Finding) {
-	r := &recovery{name: name, torn: &torn{bodies: map[*hclsyntax.Body]bool{}, words: map[string]bool{}}, body: emptyBody(name)}
+	r := &recovery{name: name, src: src, torn: &torn{bodies: map[*hclsyntax.Body]bool{}, words: map[string]bool{}}, body: emptyBody(name)}
 	text := bytes.TrimPrefix(src, []byte(byteOrderMark))
 	all := piece{src: text, pos: hcl.Pos{Line: 1, Column: 1, Byte: len(src) - len(text)}}
 	var wrong []Finding
@@ -80,6 +80,7 @@ func recoverFile(name string, src []byte) (*hclsyntax.Body, *torn, []Finding) {
 // recovery is the work on one file.
 type recovery struct {
 	name string
+	src  []byte
 	torn *torn
 	body *hclsyntax.Body
 	size int // of the gaps
@@ -95,7 +96,7 @@ func (r *recovery) parse(p piece) (*hclsyntax.Body, []Finding) {
 		return nil, []Finding{newFinding(codeTooDeep, at, "Divide it with locals.")}
 	}
 	body, _, wrong := parseText(r.name, p.src, p.pos)
-	return body, wrong
+	return body, explainSyntax(wrong, r.src, p.src, p.pos)
 }
 
 func (r *recovery) add(to, from *hclsyntax.Body) {

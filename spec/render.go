@@ -29,15 +29,15 @@ func (f Findings) WriteText(w io.Writer, color bool) {
 			severity = paint("1;36", string(x.Severity))
 		}
 		if at := x.where(); at != "" {
-			b.WriteString(paint("1", at) + ": ")
+			b.WriteString(paint("1", plainText(at)) + ": ")
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, x.Summary)
+		fmt.Fprintf(&b, "%s %s: %s\n", severity, x.Code, plainText(x.statement()))
 		if line, mark, ok := x.snippet(); ok {
 			number := fmt.Sprintf("%5d", x.Range.Start.Line)
 			fmt.Fprintf(&b, "%s | %s\n%s | %s\n", paint("2", number), line, strings.Repeat(" ", len(number)), paint("1;31", mark))
 		}
 		if x.Detail != "" {
-			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(x.Detail, "\n", "\n      "))
+			fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(plainText(x.Detail), "\n", "\n      "))
 		}
 	}
 	w.Write(b.Bytes())
@@ -58,7 +58,7 @@ const (
 // snippet is the line of the finding and the marks below its token.
 func (f Finding) snippet() (line, mark string, ok bool) {
 	start := f.Range.Start
-	if f.Code == codePlainSecret { // the line would tell it to the log that this is written to
+	if f.hidden { // the line would tell it to the log that this is written to
 		return "", "", false
 	}
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
@@ -105,6 +105,7 @@ type findingJSON struct {
 	EndColumn int      `json:"end_column"`
 	Summary   string   `json:"summary"`
 	Detail    string   `json:"detail"`
+	Nodes     []string `json:"nodes"`
 }
 
 // WriteJSON writes the findings as an array.
@@ -113,7 +114,7 @@ func (f Findings) WriteJSON(w io.Writer) {
 	for _, x := range f {
 		out = append(out, findingJSON{
 			x.Code, x.Severity, x.File, x.Range.Start.Line, x.Range.Start.Column,
-			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail,
+			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail, append([]string{}, x.Nodes...),
 		})
 	}
 	e := json.NewEncoder(w)

@@ -1,94 +1,15 @@
 package spec
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
-	"net/url"
 	"path/filepath"
 	"strings"
 )
 
 // Findings for the programs that show them in reviews and builds. Each of these writes
 // all findings, notes too, and leaves an error of the stream to the stream's owner.
-
-type sarifText struct {
-	Text string `json:"text"`
-}
-
-type sarifRule struct {
-	ID    string    `json:"id"`
-	Short sarifText `json:"shortDescription"`
-	Full  sarifText `json:"fullDescription"`
-}
-
-type sarifRegion struct {
-	StartLine   int `json:"startLine"`
-	StartColumn int `json:"startColumn"`
-	EndLine     int `json:"endLine"`
-	EndColumn   int `json:"endColumn"`
-}
-
-type sarifPlace struct {
-	Physical struct {
-		Artifact struct {
-			URI string `json:"uri"`
-		} `json:"artifactLocation"`
-		Region *sarifRegion `json:"region,omitempty"`
-	} `json:"physicalLocation"`
-}
-
-type sarifResult struct {
-	Rule    string       `json:"ruleId"`
-	Index   int          `json:"ruleIndex"`
-	Level   Severity     `json:"level"` // our severities are its levels
-	Message sarifText    `json:"message"`
-	Places  []sarifPlace `json:"locations,omitempty"`
-}
-
-type sarifRun struct {
-	Tool struct {
-		Driver struct {
-			Name    string      `json:"name"`
-			Version string      `json:"version,omitempty"`
-			Rules   []sarifRule `json:"rules"`
-		} `json:"driver"`
-	} `json:"tool"`
-	ColumnKind string        `json:"columnKind"`
-	Results    []sarifResult `json:"results"`
-}
-
-// WriteSARIF writes the findings in the Static Analysis Results Interchange Format, 2.1.0.
-func (f Findings) WriteSARIF(w io.Writer, version string) {
-	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
-	run.Tool.Driver.Name, run.Tool.Driver.Version, run.Tool.Driver.Rules = "svcctl", version, []sarifRule{}
-	index := map[string]int{}
-	for _, x := range f {
-		i, known := index[x.Code]
-		if !known {
-			i = len(run.Tool.Driver.Rules)
-			index[x.Code] = i
-			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{x.Code, sarifText{x.sort()}, sarifText{codeByName[x.Code].Why}})
-		}
-		r := sarifResult{Rule: x.Code, Index: i, Level: x.Severity, Message: sarifText{x.message()}}
-		if x.File != "" {
-			var p sarifPlace
-			p.Physical.Artifact.URI = (&url.URL{Path: filepath.ToSlash(x.File)}).String()
-			if start, end := x.Range.Start, x.Range.End; start.Line > 0 {
-				p.Physical.Region = &sarifRegion{start.Line, start.Column, end.Line, end.Column}
-			}
-			r.Places = []sarifPlace{p}
-		}
-		run.Results = append(run.Results, r)
-	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	_ = e.Encode(map[string]any{ // the stream's owner sees its error on closing it
-		"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": []sarifRun{run},
-	})
-}
 
 // sort is what all findings of the code have in common.
 func (f Finding) sort() string {
@@ -101,14 +22,16 @@ func (f Finding) sort() string {
 
 func (f Finding) message() string {
 	if f.Detail == "" {
-		return f.Summary
+		return f.statement()
 	}
-	return f.Summary + ". " + f.Detail
+	return f.statement() + ". " + f.Detail
 }
 
 type junitCase struct {
 	Class   string        `xml:"classname,attr"`
 	Name    string        `xml:"name,attr"`
+	File    string        `xml:"file,attr,omitempty"` // what GitLab shows beside a test
+	Line    int           `xml:"line,attr,omitempty"`
 	Failure *junitFailure `xml:"failure,omitempty"`
 	Out     string        `xml:"system-out,omitempty"`
 }
@@ -120,8 +43,9 @@ type junitFailure struct {
 }
 
 // WriteJUnit writes the findings as the result of tests: an error is a test that failed,
-// anything else one that passed and has something to say.
-func (f Findings) WriteJUnit(w io.Writer) {
+// and so is a warning where strict; anything else is one that passed and has something
+// to say.
+func (f Findings) WriteJUnit(w io.Writer, strict bool) {
 	suite := struct {
 		XMLName  xml.Name    `xml:"testsuite"`
 		Name     string      `xml:"name,attr"`
@@ -130,10 +54,10 @@ func (f Findings) WriteJUnit(w io.Writer) {
 		Cases    []junitCase `xml:"testcase"`
 	}{Name: "svcctl validate"}
 	for _, x := range f {
-		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.Summary, " ")}
-		if x.Severity == Error {
+		c := junitCase{Class: x.Code, Name: strings.TrimPrefix(x.where()+" "+x.Summary, " "), File: x.File, Line: x.Range.Start.Line}
+		if x.Severity == Error || strict && x.Severity == Warning {
 			suite.Failures++
-			c.Failure = &junitFailure{x.Summary, x.Code, x.where() + "\n" + x.Detail}
+			c.Failure = &junitFailure{x.statement(), x.Code, x.where() + "\n" + x.Detail}
 		} else {
 			c.Out = string(x.Severity) + ": " + x.message()
 		}
@@ -164,9 +88,10 @@ func (f Findings) WriteGitHub(w io.Writer) {
 			place = "file=" + property.Replace(plainText(filepath.ToSlash(x.File))) + ","
 		}
 		if start, end := x.Range.Start, x.Range.End; start.Line > 0 {
-			place += fmt.Sprintf("line=%d,endLine=%d,col=%d,", start.Line, end.Line, start.Column)
-			if start.Line == end.Line {
-				place += fmt.Sprintf("endColumn=%d,", end.Column)
+			place += fmt.Sprintf("line=%d,endLine=%d,", start.Line, end.Line)
+			if start.Line == end.Line { // columns of a range of lines are refused
+				from, to := x.columns()
+				place += fmt.Sprintf("col=%d,endColumn=%d,", from, to)
 			}
 		}
 		fmt.Fprintf(w, "::%s %stitle=%s::%s\n", word, place, x.Code, text.Replace(x.message()))

@@ -26,7 +26,9 @@ type resourceDraft struct {
 	instances   map[string]*Resource
 	keys        []string // in the order of evaluation
 	unknownKeys bool
+	readsNode   bool                            // its values may differ from node to node
 	exports     map[string]map[string]cty.Value // by key
+	off         map[string]bool                 // by key, of what is never up: whether it is waited for
 	broken      bool                            // said why; what reads it is not looked at
 }
 
@@ -36,7 +38,7 @@ func (d *resourceDraft) local() string { return d.kind + "." + d.name }
 func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
 	var out []string
 	for _, b := range body.Blocks {
-		if _, own := (&decoding{parts: []*part{{schema: serviceSchema}}}).block(b.Type); own == nil {
+		if !slices.ContainsFunc(serviceSchema.Blocks, func(own Block) bool { return own.Name == b.Type }) {
 			out = append(out, b.Type)
 		}
 	}
@@ -91,7 +93,7 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.broken = true
 		// What refers to it, by the kind that is written or by the one that was meant,
 		// is no second mistake.
-		for _, kind := range []string{b.Type, Nearest(b.Type, x.run.options.Kinds.ResourceKinds())} {
+		for _, kind := range []string{b.Type, meant(b.Type, x.run.options.Kinds.ResourceKinds())} {
 			if len(b.Labels) > 0 {
 				s.brokenNames[kind+"."+b.Labels[0]] = true
 			} else {
@@ -125,7 +127,9 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 	}
 	words := append(x.run.options.Kinds.ResourceKinds(), "placement", "reload", "drill")
 	detail := didYouMean(b.Type, words)
-	if slices.Contains(x.run.options.Kinds.CheckKinds(), b.Type) {
+	if wrapped := x.wrapped(b); wrapped != "" {
+		detail = wrapped
+	} else if slices.Contains(x.run.options.Kinds.CheckKinds(), b.Type) {
 		detail = fmt.Sprintf("%q is a check: write check %q \"name\" { … } inside a resource.", b.Type, b.Type)
 	}
 	switch b.Type {
@@ -137,13 +141,25 @@ func (x *evaluation) reportKind(b *hclsyntax.Block) {
 	x.report(codeKind, b.TypeRange, detail, b.Type)
 }
 
+// wrapped says what to write for a block whose first label is a kind, as in the language
+// of Terraform.
+func (x *evaluation) wrapped(b *hclsyntax.Block) string {
+	if len(b.Labels) != 2 || x.run.options.Kinds.Resource(b.Labels[0]) == nil {
+		return ""
+	}
+	return fmt.Sprintf("Write %s %q { … } inside a service: the kind is the block's own word.", b.Labels[0], b.Labels[1])
+}
+
 // edges lists the resources that a resource refers to, whether in after or in a value.
 func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
-	out := map[string]hcl.Range{}
+	var out map[string]hcl.Range
 	for _, e := range allExpressions(d.block.Body, nil) {
 		for _, t := range x.variables(e) {
 			if target := s.find(t.RootName(), second(t)); target != nil && !target.schema.Task {
 				if _, known := out[target.local()]; !known {
+					if out == nil {
+						out = map[string]hcl.Range{}
+					}
 					out[target.local()] = t.SourceRange()
 				}
 			}
@@ -281,6 +297,9 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 
 // siblingContext makes readable the resources that d refers to.
 func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+	if len(d.edges) == 0 && each == cty.NilVal {
+		return s.ctx
+	}
 	byKind := map[string]map[string]cty.Value{}
 	for local := range d.edges {
 		kind, name, _ := strings.Cut(local, ".")
@@ -353,19 +372,25 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		ok = ok && good
 	}
 	res.After = after
-	if got == failed || !ok {
-		return false
+	d.notStarted(e.key, own)
+	x.afterOff(s, d, own, after)
+	complete := got != failed && ok
+	if complete {
+		res.Config = config.value.Addr().Interface()
+		if a, is := res.Config.(Addressed); is {
+			a.SetAddress(res.Address)
+		}
 	}
-	res.Config = config.value.Addr().Interface()
-	if a, is := res.Config.(Addressed); is {
-		a.SetAddress(res.Address)
+	x.hold(s, d, e, config, own, res, complete)
+	if !complete {
+		return false
 	}
 	if rc, is := res.Config.(ReadyByChecker); is {
 		res.ReadyByChecks = rc.ReadyByChecks()
 	}
 	x.run.digestResource(res, config.value)
 	d.instances[e.key] = res
-	d.exports[e.key] = exportedValues(d.schema, config)
+	d.exports[e.key] = exportedValues(d.schema, x.run.factsOf(d.schema).exports, config)
 	return true
 }
 

@@ -33,8 +33,10 @@ type definition struct {
 	val      *value
 	reads    []read
 	findings []Finding
+	alias    string // the definition that it is equal to, where it is nothing but its name
 
 	expr   hclsyntax.Expression // during a load, once the file was parsed
+	lost   bool                 // it is there, and a mistake in it keeps its value from being known
 	closed bool                 // during a load: val is up to date
 	open   bool                 // during a load: being evaluated
 }
@@ -49,12 +51,39 @@ func collectDefinitions(f *file, body *hclsyntax.Body) []*definition {
 				continue
 			}
 			if a := b.Body.Attributes["default"]; a != nil {
-				out = append(out, &definition{name: "var." + b.Labels[0], file: f, at: b.LabelRanges[0], expr: a.Expr})
+				out = append(out, &definition{name: "var." + b.Labels[0], file: f, at: b.LabelRanges[0], expr: a.Expr, alias: definitionRead(a.Expr)})
+			} else {
+				out = append(out, lostDefinition(f, "var."+b.Labels[0], b.LabelRanges[0]))
 			}
 		case "locals":
 			for _, a := range sortedAttributes(b.Body) {
-				out = append(out, &definition{name: "local." + a.Name, file: f, at: a.NameRange, expr: a.Expr})
+				out = append(out, &definition{name: "local." + a.Name, file: f, at: a.NameRange, expr: a.Expr, alias: definitionRead(a.Expr)})
 			}
+		default:
+			out = append(out, misnamedDefinitions(f, b)...)
+		}
+	}
+	return out
+}
+
+// lostDefinition stands for one that is mistaken, so that its readers are not mistaken too.
+func lostDefinition(f *file, name string, at hcl.Range) *definition {
+	return &definition{name: name, file: f, at: at, val: &value{v: cty.DynamicVal}, lost: true}
+}
+
+// misnamedDefinitions are what a block would define if its word were the one that was meant.
+func misnamedDefinitions(f *file, b *hclsyntax.Block) (out []*definition) {
+	if slices.Contains(topLevelBlocks, b.Type) || slices.Contains(clusterBlocks, b.Type) {
+		return nil
+	}
+	switch meant(b.Type, topLevelBlocks) {
+	case "variable":
+		if len(b.Labels) == 1 {
+			out = append(out, lostDefinition(f, "var."+b.Labels[0], b.LabelRanges[0]))
+		}
+	case "locals":
+		for _, a := range sortedAttributes(b.Body) {
+			out = append(out, lostDefinition(f, "local."+a.Name, a.NameRange))
 		}
 	}
 	return out
@@ -153,7 +182,7 @@ func (r *run) uncertain(folder, name string) bool {
 
 // settle brings the value of a definition up to date; stack are those waiting for it.
 func (r *run) settle(d *definition, stack []*definition) *value {
-	if d.closed {
+	if d.closed || d.lost {
 		return d.val
 	}
 	if d.open {

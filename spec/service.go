@@ -31,6 +31,8 @@ type serviceDraft struct {
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
 	torn        *torn // nil: all of its text can be read
+	occupants   []*occupant
+	holders     []holder
 }
 
 func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
@@ -61,9 +63,13 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 
 // evaluate reads all top-level blocks of a file.
 func (r *run) evaluate(f *file, body *hclsyntax.Body) {
-	x := &evaluation{run: r, file: f}
-	defer func() { f.findings = append(f.findings, x.findings...) }()
-	f.reads = x.readNames(allExpressions(body, nil)...)
+	x := &evaluation{run: r, file: f, node: r.options.Node}
+	defer func() {
+		x.settleNodes()
+		f.findings = append(f.findings, x.findings...)
+	}()
+	exprs := allExpressions(body, nil)
+	f.reads, f.varies = x.readNames(exprs...), x.variesIn(exprs)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {
 		if rd.val == nil || !rd.val.ok {
@@ -116,6 +122,9 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 		}
 		x.report(codeNoEffect, b.TypeRange, "A cluster of one fences nobody and keeps no policy.", b.Type, "in a cluster of one")
 	default:
+		if len(b.Labels) == 1 && meant(b.Type, topLevelBlocks) == "service" { // who names it makes no second mistake
+			x.file.lost = append(x.file.lost, b.Labels[0])
+		}
 		known := topLevelBlocks
 		if x.file.path == clusterFile {
 			known = clusterBlocks
@@ -123,6 +132,8 @@ func (x *evaluation) topLevel(b *hclsyntax.Block) {
 		detail := didYouMean(b.Type, known)
 		if Nearest(b.Type, known) == "" && x.run.options.Kinds.Resource(b.Type) != nil {
 			detail = "A resource stands inside a service: service \"name\" { … }."
+		} else if wrapped := x.wrapped(b); wrapped != "" {
+			detail = wrapped
 		}
 		x.report(codeTopLevel, b.TypeRange, detail, b.Type)
 	}
@@ -179,55 +190,12 @@ func (x *evaluation) variable(b *hclsyntax.Block) {
 	}
 }
 
-func (x *evaluation) assert(b *hclsyntax.Block) {
-	if !x.labels(b, 0, "no label") {
-		return
-	}
-	d := &decoding{what: "assert", body: b.Body, args: []string{"condition", "message"}}
-	explained := map[string]bool{}
-	for _, a := range sortedAttributes(b.Body) {
-		if !slices.Contains(d.args, a.Name) {
-			x.reportArgument(d, a, explained)
-		}
-	}
-	for _, inner := range b.Body.Blocks {
-		x.reportBlock(d, inner, explained)
-	}
-	for _, name := range d.args {
-		if b.Body.Attributes[name] == nil && !explained[name] {
-			x.report(codeMissing, b.TypeRange, "An assertion is a condition and what to say when it is false.", "assert", name)
-		}
-	}
-	condition, message := b.Body.Attributes["condition"], b.Body.Attributes["message"]
-	if condition == nil || message == nil {
-		return
-	}
-	ctx := x.serviceContext(nil, false)
-	text, gotText := x.eval(message.Expr, access{}, ctx)
-	v, got := x.eval(condition.Expr, access{}, ctx)
-	if got == failed || gotText == failed {
-		x.file.incomplete = true
-		return
-	}
-	if v.Type() != cty.Bool || v.IsNull() {
-		x.report(codeType, condition.Expr.Range(), fmt.Sprintf("It is %s.", typeName(v.Type())), "condition", "true or false")
-		return
-	}
-	if text.Type() != cty.String || text.IsNull() {
-		x.report(codeType, message.Expr.Range(), fmt.Sprintf("It is %s.", typeName(text.Type())), "message", "text")
-		return
-	}
-	if v.IsKnown() && v.False() && text.IsKnown() {
-		x.report(codeAssert, condition.Expr.Range(), text.AsString())
-	}
-}
-
-// serviceContext adds to the file's names what the place may read.
-func (x *evaluation) serviceContext(s *serviceDraft, nodeKnown bool) *hcl.EvalContext {
-	n := x.run.options.Node
+// serviceContext adds to the file's names what the place may read. What differs from
+// node to node has a value only where the place is on the node.
+func (x *evaluation) serviceContext(s *serviceDraft, onNode bool) *hcl.EvalContext {
 	cluster := cty.UnknownVal(cty.String)
-	if n.Name != "" {
-		cluster = cty.StringVal(n.Cluster)
+	if x.node.Cluster != "" {
+		cluster = cty.StringVal(x.node.Cluster)
 	}
 	vars := map[string]cty.Value{"cluster": cty.ObjectVal(map[string]cty.Value{"name": cluster})}
 	if s != nil {
@@ -236,18 +204,11 @@ func (x *evaluation) serviceContext(s *serviceDraft, nodeKnown bool) *hcl.EvalCo
 			own = cty.StringVal(s.name)
 		}
 		vars["service"] = cty.ObjectVal(map[string]cty.Value{"name": own})
-		name, labels := cty.UnknownVal(cty.String), cty.UnknownVal(cty.Map(cty.String))
-		if n.Name != "" && nodeKnown {
-			name, labels = cty.StringVal(n.Name), cty.MapValEmpty(cty.String)
-			if len(n.Labels) > 0 {
-				m := map[string]cty.Value{}
-				for k, v := range n.Labels {
-					m[k] = cty.StringVal(v)
-				}
-				labels = cty.MapVal(m)
-			}
-		}
-		vars["node"] = cty.ObjectVal(map[string]cty.Value{"name": name, "labels": labels})
+	}
+	if onNode {
+		vars["node"] = x.node.value()
+	} else if s != nil {
+		vars["node"] = Node{}.value()
 	}
 	ctx := x.vars.NewChild()
 	ctx.Variables = vars
@@ -277,10 +238,11 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
 		args.failed["namespace"] = true
 	}
+	declared := named && !args.failed["namespace"] && gaps == nil
 	switch {
 	case gaps != nil: // its name is among those that may be anything
-	case named && !args.failed["namespace"]:
-		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0]})
+	case declared:
+		x.file.declared = append(x.file.declared, declaration{svc.FullName, b.LabelRanges[0], standingOf(svc, args)})
 	default: // it is there, under a name that is not known
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
@@ -289,13 +251,27 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 	if gaps == nil {
 		x.serviceWarnings(b, svc)
 	}
-	draft := &serviceDraft{name: svc.Name, fullName: svc.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
+	svc.Range = at
 	// A node that is no candidate never runs the service, and expressions such as
 	// { n1 = …, n2 = … }[node.name] have no value for it: what differs from node to
 	// node is unknown there.
-	draft.ctx = x.serviceContext(draft, svc.Nodes == nil && !gaps.mayHold("nodes") || slices.Contains(svc.Nodes, x.run.options.Node.Name))
-	svc.Resources, svc.Tasks = x.resources(draft, b.Body)
-	svc.Range = at
+	certain := !args.missing("nodes") && !(svc.Nodes == nil && gaps.mayHold("nodes"))
+	draft := x.body(b, svc, gaps, certain && (svc.Nodes == nil || slices.Contains(svc.Nodes, x.node.Name)))
+	if declared {
+		x.file.declared[len(x.file.declared)-1].idle = draft.idle()
+	}
+	if certain {
+		x.checkCandidates(b, svc)
+		if x.differs(b.Body) {
+			x.onNodes(x.candidates(svc), func(y *evaluation) {
+				there := *svc
+				y.body(b, &there, gaps, true)
+			})
+		}
+	}
+	if !named || args.unplaced() || gaps != nil { // it can't be compared with others
+		x.file.forgetHolding(at)
+	}
 	if got == failed || draft.broken {
 		x.file.incomplete = true
 		return
@@ -305,6 +281,16 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		svc = before
 	}
 	x.file.services = append(x.file.services, svc)
+}
+
+// body evaluates what is in a service: on the evaluation's node, or for no node in
+// particular.
+func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) *serviceDraft {
+	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
+	draft.ctx = x.serviceContext(draft, onNode)
+	s.Resources, s.Tasks = x.resources(draft, b.Body)
+	x.keep(s, draft, b.DefRange())
+	return draft
 }
 
 func (r *run) before(fullName string) *Service {

@@ -53,7 +53,9 @@ func (r *run) checkSet() {
 			}
 		}
 	}
-	r.checkRequireCycles(&graph, edges)
+	r.checkRequireCycles(edges)
+	r.checkRelations()
+	r.checkClaims(declared, &graph)
 }
 
 func (r *run) hasErrors() bool {
@@ -73,7 +75,7 @@ func (r *run) mayDeclare(name string) bool {
 	if !r.anyBad {
 		return false
 	}
-	if r.unread {
+	if r.unreadable {
 		return true
 	}
 	return slices.ContainsFunc(r.paths, func(p string) bool {
@@ -117,11 +119,32 @@ func (r *run) checkMention(m mention, declared map[string]hcl.Range, lost map[st
 	r.report(newFinding(codeService, m.at, detail, m.to))
 }
 
-func (r *run) checkRequireCycles(graph *dag.Graph[string], edges map[[2]string]hcl.Range) {
-	loop := graph.Cycle()
-	if loop == nil {
-		return
+// maxLoopsTold bounds how many loops are looked for: each costs a walk through all edges.
+const maxLoopsTold = 50
+
+// checkRequireCycles says which services require each other: of loops that have a
+// service in common one.
+func (r *run) checkRequireCycles(edges map[[2]string]hcl.Range) {
+	told := map[string]bool{}
+	for range maxLoopsTold {
+		var graph dag.Graph[string]
+		for pair := range edges {
+			if !told[pair[0]] && !told[pair[1]] {
+				graph.Add(pair[0], pair[1])
+			}
+		}
+		loop := graph.Cycle()
+		if loop == nil {
+			return
+		}
+		for _, name := range loop {
+			told[name] = true
+		}
+		r.reportRequireCycle(loop, edges)
 	}
+}
+
+func (r *run) reportRequireCycle(loop []string, edges map[[2]string]hcl.Range) {
 	var lines []string
 	for i, from := range loop {
 		to := loop[(i+1)%len(loop)]

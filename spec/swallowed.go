@@ -62,7 +62,7 @@ func mayGoOn(src []byte) bool {
 
 // reportSwallowed finds comments that go on into what was a line of its own.
 func (x *evaluation) reportSwallowed(body *hclsyntax.Body) {
-	src := x.run.sources[x.file]
+	src := x.file.source
 	if x.file.torn != nil || !mayGoOn(src) {
 		return
 	}
@@ -115,7 +115,7 @@ func itself(text []byte) bool {
 
 // around notes of the lines in a block what is around them.
 func (x *evaluation) around(lines []*swallowedLine, b *hclsyntax.Block, above *decoding) {
-	lines = within(lines, hcl.RangeBetween(b.OpenBraceRange, b.CloseBraceRange))
+	lines = linesIn(lines, hcl.RangeBetween(b.OpenBraceRange, b.CloseBraceRange))
 	if len(lines) == 0 {
 		return
 	}
@@ -124,7 +124,7 @@ func (x *evaluation) around(lines []*swallowedLine, b *hclsyntax.Block, above *d
 		l.block, l.takes, l.inside = b, takes, nil
 	}
 	for _, a := range b.Body.Attributes {
-		inner := within(lines, a.SrcRange)
+		inner := linesIn(lines, a.SrcRange)
 		if len(inner) == 0 {
 			continue
 		}
@@ -151,13 +151,13 @@ func (x *evaluation) around(lines []*swallowedLine, b *hclsyntax.Block, above *d
 }
 
 func note(lines []*swallowedLine, e hclsyntax.Expression) {
-	for _, l := range within(lines, e.Range()) {
+	for _, l := range linesIn(lines, e.Range()) {
 		l.inside = e
 	}
 }
 
-// within are those of the lines, which are in the order of the text, that lie in a range.
-func within(lines []*swallowedLine, r hcl.Range) []*swallowedLine {
+// linesIn are those of the lines, which are in the order of the text, that lie in a range.
+func linesIn(lines []*swallowedLine, r hcl.Range) []*swallowedLine {
 	order := func(l *swallowedLine, at int) int { return cmp.Compare(l.at.Start.Byte, at) }
 	from, _ := slices.BinarySearchFunc(lines, r.Start.Byte, order)
 	to, _ := slices.BinarySearchFunc(lines, r.End.Byte, order)

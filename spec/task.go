@@ -108,6 +108,8 @@ func shortest(s *cron.Schedule) time.Duration {
 
 // zone loads a time zone, once; nil if there is none of that name.
 func (l *Loader) zone(name string) *time.Location {
+	l.shared.Lock()
+	defer l.shared.Unlock()
 	z, known := l.zones[name]
 	if !known {
 		if name != "Local" { // to Go this is a name for the node's own

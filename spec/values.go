@@ -19,10 +19,13 @@ type mistake struct {
 	code    string
 	args    []any
 	detail  string
-	element int // of a list; -1: the whole
+	element int    // of a list; -1: the whole
+	key     string // of a map; "": the whole
 }
 
-func wrong(code, detail string, args ...any) *mistake { return &mistake{code, args, detail, -1} }
+func wrong(code, detail string, args ...any) *mistake {
+	return &mistake{code: code, args: args, detail: detail, element: -1}
+}
 
 var (
 	durationType = reflect.TypeFor[time.Duration]()
@@ -67,10 +70,109 @@ func exampleOf(f *Field) string {
 
 func wrongType(f *Field, v cty.Value) *mistake {
 	detail := fmt.Sprintf("It is %s.", typeName(v.Type()))
-	if f.Type.IsListType() && v.Type() == cty.String {
-		detail = fmt.Sprintf("Write %s = [%s].", f.Name, strconv.Quote(shortened(v)))
+	text := v.Type() == cty.String && v.IsKnown() && !v.IsNull()
+	switch {
+	case f.Type.IsListType() && text:
+		detail = fmt.Sprintf("Write %s = [%s].", f.Name, asList(v))
+	case f.Type.IsMapType() && v.IsWhollyKnown():
+		if m := asMap(v); m != "" {
+			detail = fmt.Sprintf("Write %s = { %s }.", f.Name, m)
+		}
+	case f.Type == cty.Number && text:
+		detail = "It is text: write a number without quotes."
+	case f.Type == cty.Bool && text && literalWords[strings.ToLower(v.AsString())] != "":
+		detail = fmt.Sprintf("Write %s = %s.", f.Name, literalWords[strings.ToLower(v.AsString())])
 	}
 	return wrong(codeType, detail, f.Name, typeName(f.Type))
+}
+
+// otherThanText finds a value of a map that can't be text, and says what it is.
+func otherThanText(f *Field, v cty.Value) (key, of string) {
+	if !f.Type.IsMapType() || !v.Type().IsObjectType() {
+		return "", ""
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		if k, e := it.Element(); !e.Type().IsPrimitiveType() && !e.IsNull() {
+			return k.AsString(), typeName(e.Type())
+		}
+	}
+	return "", ""
+}
+
+// asList writes text as the list that was meant: of its words, where it has several.
+func asList(v cty.Value) string {
+	s := shortened(v)
+	words := strings.Fields(s)
+	if len(words) == 1 && strings.Contains(s, ",") {
+		words = strings.FieldsFunc(s, func(c rune) bool { return c == ',' })
+	}
+	if len(words) < 2 || strings.ContainsAny(s, `"'…`) {
+		return strconv.Quote(s)
+	}
+	for i := range words {
+		words[i] = strconv.Quote(words[i])
+	}
+	return strings.Join(words, ", ")
+}
+
+// asMap writes a list of "NAME=value" as a map, "" where it is something else.
+func asMap(v cty.Value) string {
+	if v.IsNull() || !v.Type().IsTupleType() || v.LengthInt() == 0 || v.LengthInt() > listed {
+		return ""
+	}
+	var pairs []string
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() || e.Type() != cty.String || holdsMark(e.AsString()) {
+			return ""
+		}
+		name, value, is := strings.Cut(e.AsString(), "=")
+		if !is || !validName(name, false) {
+			return ""
+		}
+		pairs = append(pairs, fmt.Sprintf("%s = %q", name, value))
+	}
+	return strings.Join(pairs, ", ")
+}
+
+var unitPattern = regexp.MustCompile(`^\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([A-Za-zµ]*)\s*$`)
+
+// timeUnits are what people call the units of time, and what they are of the ones there are.
+var timeUnits = map[string]struct {
+	times float64
+	unit  string
+}{
+	"": {1, "s"}, "msec": {1, "ms"}, "msecs": {1, "ms"}, "millisecond": {1, "ms"}, "milliseconds": {1, "ms"}, "ms": {1, "ms"},
+	"s": {1, "s"}, "sec": {1, "s"}, "secs": {1, "s"}, "second": {1, "s"}, "seconds": {1, "s"},
+	"m": {1, "m"}, "min": {1, "m"}, "mins": {1, "m"}, "minute": {1, "m"}, "minutes": {1, "m"},
+	"h": {1, "h"}, "hr": {1, "h"}, "hrs": {1, "h"}, "hour": {1, "h"}, "hours": {1, "h"},
+	"d": {24, "h"}, "day": {24, "h"}, "days": {24, "h"}, "w": {168, "h"}, "week": {168, "h"}, "weeks": {168, "h"},
+}
+
+// durationHint is what to write instead of text that is no duration.
+func durationHint(s string) string {
+	if m := unitPattern.FindStringSubmatch(s); m != nil {
+		n, err := strconv.ParseFloat(m[1], 64)
+		if u, is := timeUnits[strings.ToLower(m[2])]; is && err == nil {
+			what := "the units are ms, s, m and h."
+			if m[2] == "" {
+				what = "without a unit nobody knows. The units are ms, s, m and h."
+			}
+			return fmt.Sprintf("Write \"%s%s\": %s", strconv.FormatFloat(n*u.times, 'f', -1, 64), u.unit, what)
+		}
+	}
+	return `Write a number and a unit, such as "10s", "1m30s" or "500ms".`
+}
+
+// sizeHint is what to write instead of text that is no size.
+func sizeHint(s string) string {
+	if m := unitPattern.FindStringSubmatch(s); m != nil && m[2] != "" && sizePattern.MatchString(m[1]+strings.ToUpper(m[2][:1])) {
+		switch strings.ToLower(m[2][1:]) {
+		case "", "b", "ib", "byte", "bytes":
+			return fmt.Sprintf("Write \"%s%s\".", m[1], strings.Trim(strings.ToUpper(m[2][:1]), "B"))
+		}
+	}
+	return `Write a number of bytes, or one with a unit: "64K", "512M", "10G", "1T" (powers of 1024).`
 }
 
 func shortened(v cty.Value) string {
@@ -108,9 +210,15 @@ func convertValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	case bytesType:
 		return setBytes(rv, f, v)
 	}
+	if texts, is := textsOf(v); is && rv.Kind() == reflect.Slice {
+		return setTexts(rv, f, texts)
+	}
 	c, err := convert.Convert(v, f.Type)
 	if err != nil {
 		m := wrongType(f, v)
+		if key, of := otherThanText(f, v); key != "" {
+			m.key, m.detail = key, fmt.Sprintf("The value of %q is %s.", key, of)
+		}
 		if path, ok := err.(cty.PathError); ok && len(path.Path) > 0 {
 			if step, ok := path.Path[0].(cty.IndexStep); ok && step.Key.Type() == cty.Number {
 				i, _ := step.Key.AsBigFloat().Int64()
@@ -163,22 +271,49 @@ func checkWord(f *Field, s string) *mistake {
 	return wrong(codeWord, didYouMean(s, f.OneOf), strconv.Quote(s), f.Name)
 }
 
-func setList(rv reflect.Value, f *Field, c cty.Value) *mistake {
-	out := reflect.MakeSlice(rv.Type(), 0, c.LengthInt())
-	i := 0
-	for it := c.ElementIterator(); it.Next(); i++ {
+// textsOf are the elements of a list that holds nothing but text, as nearly all do.
+func textsOf(v cty.Value) ([]string, bool) {
+	if !v.Type().IsTupleType() {
+		return nil, false
+	}
+	out := make([]string, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		if e.IsNull() {
-			return &mistake{codeNull, []any{f.Name}, fmt.Sprintf("Element %d is null: leave it out, or use compact().", i+1), i}
+		if e.Type() != cty.String || e.IsNull() {
+			return nil, false
 		}
-		if m := checkWord(f, e.AsString()); m != nil {
+		out = append(out, e.AsString())
+	}
+	return out, true
+}
+
+func setTexts(rv reflect.Value, f *Field, texts []string) *mistake {
+	out := reflect.MakeSlice(rv.Type(), len(texts), len(texts))
+	for i, s := range texts {
+		if m := checkWord(f, s); m != nil {
 			m.element = i
 			return m
 		}
-		out = reflect.Append(out, reflect.ValueOf(e.AsString()).Convert(rv.Type().Elem()))
+		out.Index(i).SetString(s)
 	}
 	rv.Set(out)
 	return nil
+}
+
+func setList(rv reflect.Value, f *Field, c cty.Value) *mistake {
+	texts := make([]string, 0, c.LengthInt())
+	for it := c.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() {
+			if m := setTexts(rv, f, texts); m != nil {
+				return m
+			}
+			i := len(texts)
+			return &mistake{code: codeNull, args: []any{f.Name}, detail: fmt.Sprintf("Element %d is null: leave it out, or use compact().", i+1), element: i}
+		}
+		texts = append(texts, e.AsString())
+	}
+	return setTexts(rv, f, texts)
 }
 
 func setMap(rv reflect.Value, f *Field, c cty.Value) *mistake {
@@ -186,7 +321,9 @@ func setMap(rv reflect.Value, f *Field, c cty.Value) *mistake {
 	for it := c.ElementIterator(); it.Next(); {
 		k, e := it.Element()
 		if e.IsNull() {
-			return wrong(codeNull, fmt.Sprintf("The value of %q is null: leave it out.", k.AsString()), f.Name)
+			m := wrong(codeNull, fmt.Sprintf("The value of %q is null: leave it out.", k.AsString()), f.Name)
+			m.key = k.AsString()
+			return m
 		}
 		out.SetMapIndex(reflect.ValueOf(k.AsString()).Convert(rv.Type().Key()), reflect.ValueOf(e.AsString()).Convert(rv.Type().Elem()))
 	}
@@ -206,15 +343,7 @@ func setDuration(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	s := v.AsString()
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		detail := `Write a number and a unit, such as "10s", "1m30s" or "500ms".`
-		if _, err := strconv.ParseFloat(s, 64); err == nil && len(s) < 20 {
-			detail = fmt.Sprintf("Write \"%ss\" for seconds; the units are ms, s, m and h.", s)
-		} else if days, ok := strings.CutSuffix(s, "d"); ok {
-			if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 100_000 {
-				detail = fmt.Sprintf("The largest unit is the hour: write \"%dh\".", n*24)
-			}
-		}
-		return wrong(codeDuration, detail, shortened(v))
+		return wrong(codeDuration, durationHint(s), shortened(v))
 	}
 	if d < 0 {
 		return wrong(codeNumber, fmt.Sprintf("Write %q.", (-d).String()), f.Name, "0s or longer")
@@ -249,7 +378,7 @@ func setBytes(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	}
 	m := sizePattern.FindStringSubmatch(v.AsString())
 	if m == nil {
-		return wrong(codeSize, `Write a number of bytes, or one with a unit: "64K", "512M", "10G", "1T" (powers of 1024).`, shortened(v))
+		return wrong(codeSize, sizeHint(v.AsString()), shortened(v))
 	}
 	n, _, err := big.ParseFloat(m[1], 10, 128, big.ToNearestEven)
 	if err != nil {

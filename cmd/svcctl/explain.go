@@ -20,10 +20,11 @@ type explainOptions struct {
 func (p *program) explainCommand() *cobra.Command {
 	o := &explainOptions{program: p}
 	c := &cobra.Command{
-		Use: "explain [KIND[.ARGUMENT]]", Short: "Say what a kind of resource, task or check is, and what it takes",
+		Use: "explain [KIND[.ARGUMENT] | CODE]", Short: "Say what a kind of resource, task or check is, and what it takes; or what a finding means",
 		Long: "Say what a kind of resource, task or check is, what it takes, and show a whole service that uses it.\n" +
 			"KIND.ARGUMENT and KIND.BLOCK.ARGUMENT tell of one argument. service, resource, task and check tell of what\n" +
-			"the language itself gives to all of them. Without a name all kinds are listed.",
+			"the language itself gives to all of them. A code such as SV0104 tells what findings of that code mean, with an example\n" +
+			"and its repair. Without a name all kinds are listed.",
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return subjects(typed), cobra.ShellCompDirectiveNoFileComp
@@ -42,6 +43,9 @@ func (p *program) explainCommand() *cobra.Command {
 // subjects are what explain can be asked for, for completion.
 func subjects(typed string) []string {
 	var out []string
+	if len(typed) > 1 && codePattern.MatchString(typed) {
+		return codeNames()
+	}
 	kind, _, inside := strings.Cut(typed, ".")
 	for _, d := range describeAll(newKinds(nil)) {
 		if !inside {
@@ -59,6 +63,16 @@ func subjects(typed string) []string {
 }
 
 func (o *explainOptions) run() error {
+	if codePattern.MatchString(o.subject) {
+		d, err := findCode(o.subject)
+		if err == nil && o.asJSON {
+			return o.printJSON(d)
+		}
+		if err == nil {
+			printCode(o.out, d, o.width)
+		}
+		return err
+	}
 	docs := describeAll(newKinds(nil))
 	if o.subject != "" {
 		found, err := find(docs, o.subject)

@@ -2,14 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
-
-const untidy = "service \"a\" {\n  app \"x\" {\n    command=[\"/bin/true\"]\n  }\n}\n"
 
 func TestValidatePrintsFindingsAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
@@ -56,57 +53,6 @@ func TestOneFileMayIncludeItsNeighbour(t *testing.T) {
 	write(t, file, "service \"a\" {\n  app \"x\" {\n    command = [\"/bin/echo\", file(\"motd\")]\n  }\n}\n")
 	if code, out, stderr := runLine("validate", file); code != exitDone {
 		t.Errorf("exit %d: %s%s", code, out, stderr)
-	}
-}
-
-func TestFmtChangesTheLayoutAndKeepsTheMode(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "sub", "a.hcl")
-	if err := os.Mkdir(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, file, untidy)
-	write(t, filepath.Join(dir, ".hidden.hcl"), untidy)
-	write(t, filepath.Join(dir, "notes.txt"), untidy)
-	if err := os.Chmod(file, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	code, out, _ := runLine("fmt", "--check", "--diff", dir)
-	if want := "-    command=[\"/bin/true\"]\n+    command = [\"/bin/true\"]\n"; code != exitFailed || !strings.Contains(out, want) {
-		t.Errorf("exit %d: %s", code, out)
-	}
-	if code, out, _ = runLine("fmt", "--check", dir); code != exitFailed || out != file+"\n" {
-		t.Errorf("exit %d: %s", code, out)
-	}
-	if code, out, _ = runLine("fmt", dir); code != exitDone || out != file+"\n" {
-		t.Errorf("exit %d: %s", code, out)
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	if code, out, _ = runLine("fmt", "--check", dir); code != exitDone || out != "" {
-		t.Errorf("a second time: exit %d: %s", code, out)
-	}
-	left, err := os.ReadDir(filepath.Dir(file))
-	if err != nil || len(left) != 1 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-}
-
-func TestFmtRefusesWhatIsNoHCLAndFormatsTheRest(t *testing.T) {
-	dir := t.TempDir()
-	broken, good := filepath.Join(dir, "a.hcl"), filepath.Join(dir, "b.hcl")
-	write(t, broken, "service \"a\" {\n")
-	write(t, good, untidy)
-	for _, args := range [][]string{{"fmt", "--check", broken}, {"fmt", broken}, {"fmt", dir}} {
-		code, _, stderr := runLine(args...)
-		if code != exitFailed || !strings.Contains(stderr, "cannot format "+broken+": its syntax is broken") {
-			t.Errorf("%v: exit %d: %s", args, code, stderr)
-		}
-	}
-	if code, out, _ := runLine("fmt", "--check", good); code != exitDone {
-		t.Errorf("the file beside the broken one was not formatted: exit %d: %s", code, out)
 	}
 }
 

@@ -26,8 +26,11 @@ func (p *program) fmtCommand() *cobra.Command {
 	o := &fmtOptions{program: p}
 	c := &cobra.Command{
 		Use: "fmt PATH…", Short: "Rewrite files in the one layout; - is standard input",
-		Long: "Rewrite files, and the *.hcl below directories, in the one layout, and name those that changed.\n" +
-			"Exit code with --check: 0 nothing to change, 1 something to change.",
+		Long: "Rewrite files, and the *.hcl below directories, in the one layout, and name those that changed. Blanks inside\n" +
+			"lines move, and nothing else: lines keep their ends (LF or CRLF); a byte order mark is left out. A linked file is\n" +
+			"rewritten where it lies; linked directories and names that begin with a dot are left out.\n" +
+			"Exit code: 0 done, or with --check nothing to change; 1 something could not be formatted, or with --check\n" +
+			"something to change; 2 usage.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.paths = args
@@ -35,36 +38,28 @@ func (p *program) fmtCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&o.check, "check", false, "write nothing; fail if something is to be changed")
-	c.Flags().BoolVar(&o.diff, "diff", false, "show what is to be changed, and write nothing")
+	c.Flags().BoolVar(&o.diff, "diff", false, "show what is to be changed, as patch -p0 takes it, and write nothing")
 	return c
 }
 
 func (o *fmtOptions) run() error {
 	changed := false
-	var broken error
+	var broken error // the others are formatted all the same
 	for _, p := range o.paths {
 		if p == "-" {
-			src, err := io.ReadAll(o.in)
-			if err != nil {
-				return fmt.Errorf("cannot read standard input: %w", err)
-			}
-			c, err := o.stream(src)
-			if err != nil {
-				return err
-			}
-			changed = changed || c
+			c, err := o.stream()
+			broken, changed = errors.Join(broken, err), changed || c
 			continue
 		}
 		files, err := hclFiles(p)
-		if err != nil {
+		var e *exitError
+		if errors.As(err, &e) {
 			return err
 		}
+		broken = errors.Join(broken, err)
 		for _, file := range files {
 			c, err := o.file(file)
-			if err != nil {
-				broken = errors.Join(broken, err) // the others are formatted all the same
-			}
-			changed = changed || c
+			broken, changed = errors.Join(broken, err), changed || c
 		}
 	}
 	if broken != nil {
@@ -76,31 +71,8 @@ func (o *fmtOptions) run() error {
 	return nil
 }
 
-// stream formats standard input, with --check and --diff as it does a file.
-func (o *fmtOptions) stream(src []byte) (changed bool, err error) {
-	tidy, ok := spec.Format(src)
-	if !ok {
-		return false, unformatted("standard input")
-	}
-	changed = !bytes.Equal(src, tidy)
-	switch {
-	case o.diff && changed:
-		_, err = io.WriteString(o.out, diffLines("standard input", string(src), string(tidy)))
-	case o.diff:
-	case !o.check:
-		_, err = o.out.Write(tidy)
-	case changed:
-		_, err = fmt.Fprintln(o.out, "standard input")
-	}
-	return changed, err
-}
-
-func unformatted(name string) error {
-	return fmt.Errorf("cannot format %s: its syntax is broken (`svcctl validate` says where)", name)
-}
-
 // hclFiles returns p itself, or the *.hcl below a directory, dot names left out.
-func hclFiles(p string) ([]string, error) {
+func hclFiles(p string) (files []string, unread error) {
 	info, err := os.Stat(p)
 	if err != nil {
 		return nil, usage("cannot read %s: %w (is the path right?)", p, err)
@@ -108,28 +80,58 @@ func hclFiles(p string) ([]string, error) {
 	if !info.IsDir() {
 		return []string{p}, nil
 	}
-	var out []string
+	if at, err := filepath.EvalSymlinks(p); err == nil && at != filepath.Clean(p) {
+		p += string(filepath.Separator) // a link that was named is meant
+	}
 	err = filepath.WalkDir(p, func(at string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return err
+			unread = errors.Join(unread, fmt.Errorf("cannot format what is below %s: %w", at, err))
 		case at != p && strings.HasPrefix(d.Name(), "."):
 			if d.IsDir() {
 				return fs.SkipDir
 			}
-		case !d.IsDir() && strings.HasSuffix(d.Name(), ".hcl"):
-			out = append(out, at)
+		case d.Type()&fs.ModeSymlink != 0:
+			if to, err := os.Stat(at); err == nil && to.IsDir() {
+				return nil
+			}
+			fallthrough
+		case !d.IsDir():
+			if strings.HasSuffix(d.Name(), ".hcl") {
+				files = append(files, at)
+			}
 		}
 		return nil
 	})
+	return files, errors.Join(unread, err)
+}
+
+// stream formats standard input, with --check and --diff as it does a file.
+func (o *fmtOptions) stream() (changed bool, err error) {
+	const name = "standard input"
+	src, err := readBounded(o.in)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read below %s: %w", p, err)
+		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
-	return out, nil
+	tidy, ok := spec.Format(src)
+	if !ok {
+		return false, unformatted(name)
+	}
+	changed = !bytes.Equal(src, tidy)
+	switch {
+	case o.diff && changed:
+		_, err = io.WriteString(o.out, unifiedDiff(name, src, tidy))
+	case o.diff:
+	case !o.check:
+		_, err = o.out.Write(tidy)
+	case changed:
+		_, err = fmt.Fprintln(o.out, name)
+	}
+	return changed, err
 }
 
 func (o *fmtOptions) file(name string) (changed bool, err error) {
-	src, err := os.ReadFile(name)
+	src, err := readSource(name)
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
@@ -141,7 +143,7 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 		return false, nil
 	}
 	if o.diff {
-		_, err = io.WriteString(o.out, diffLines(name, string(src), string(tidy)))
+		_, err = io.WriteString(o.out, unifiedDiff(name, src, tidy))
 		return true, err
 	}
 	if !o.check {
@@ -151,6 +153,35 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 	}
 	_, err = fmt.Fprintln(o.out, name)
 	return true, err
+}
+
+func unformatted(name string) error {
+	return fmt.Errorf("cannot format %s: its syntax is broken (`svcctl validate` says where)", name)
+}
+
+// readSource reads a file, unless reading it could wait for somebody, or has no end.
+func readSource(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file (use - for standard input)")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	src, err := io.ReadAll(io.LimitReader(r, spec.MaxFileSize+1))
+	if err == nil && len(src) > spec.MaxFileSize {
+		return nil, fmt.Errorf("it is larger than %d MiB (divide it)", spec.MaxFileSize>>20)
+	}
+	return src, err
 }
 
 // replaceFile renames a new file over the old, with its mode and owner: an agent that
@@ -179,31 +210,4 @@ func replaceFile(name string, content []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), name)
-}
-
-// diffLines shows the lines that differ. The layout never moves a line, it changes
-// blanks inside them; so line by line is enough, and the counts may differ at the end.
-func diffLines(name, before, after string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "--- %s\n+++ %s\n", name, name)
-	old, tidy := strings.Split(before, "\n"), strings.Split(after, "\n")
-	for i := 0; i < max(len(old), len(tidy)); {
-		if i < len(old) && i < len(tidy) && old[i] == tidy[i] {
-			i++
-			continue
-		}
-		from := i
-		for i < max(len(old), len(tidy)) && (i >= len(old) || i >= len(tidy) || old[i] != tidy[i]) {
-			i++
-		}
-		was, is := old[min(from, len(old)):min(i, len(old))], tidy[min(from, len(tidy)):min(i, len(tidy))]
-		fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@\n", from+1, len(was), from+1, len(is))
-		for _, l := range was {
-			b.WriteString("-" + l + "\n")
-		}
-		for _, l := range is {
-			b.WriteString("+" + l + "\n")
-		}
-	}
-	return b.String()
 }

@@ -61,7 +61,7 @@ func (p *program) root() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().StringVar(&p.server, "server", server, "the agent: unix:///path/agent.sock or https://host:port")
 	root.AddCommand(
-		p.validateCommand(), p.fmtCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(), p.graphCommand(),
+		p.validateCommand(), p.fmtCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(), p.schemaCommand(), p.graphCommand(),
 		p.statusCommand(), p.whyCommand(), p.eventsCommand(), p.logsCommand(), p.topCommand(), p.taskCommand(), p.nodeCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.waitingCommands()...)

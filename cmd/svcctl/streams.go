@@ -15,6 +15,7 @@ type streams struct {
 	colour   bool
 	width    int  // columns of out
 	screen   bool // out is one: rows of tables end at its border
+	watched  bool // err is a terminal
 }
 
 // plainWidth is for what is no terminal.
@@ -30,6 +31,7 @@ func (s *streams) tableWidth() int {
 
 func osStreams() *streams {
 	s := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, width: plainWidth}
+	s.watched = term.IsTerminal(int(os.Stderr.Fd()))
 	fd := int(os.Stdout.Fd())
 	if s.screen = term.IsTerminal(fd); s.screen {
 		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

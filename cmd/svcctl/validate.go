@@ -2,10 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,10 +12,12 @@ import (
 
 type validateOptions struct {
 	*program
-	paths  []string
-	format string
-	node   string
-	notes  bool
+	paths   []string
+	format  string
+	cluster string
+	nodes   []string
+	notes   bool
+	strict  bool
 }
 
 // formats are those that findings are written in: for people, programs, code scanning,
@@ -31,31 +29,79 @@ func (p *program) validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "validate PATH…", Short: "Look for mistakes in files, or in directories of files",
 		Long: "Look for mistakes in files, or in directories of files. Needs neither an agent nor root.\n" +
-			"Nothing but findings on standard output. Exit code: 0 no error, 1 errors, 2 usage.",
+			"PATH - is one file on standard input. Each PATH is a set of its own, but for what lies in\n" +
+			"another one. Nothing but findings on standard output. Exit code: 0 no error, 1 errors, 2 usage.\n\n" +
+			"With --cluster, or several --node, these are all nodes that there are: what reads node.* is\n" +
+			"evaluated for each candidate of its service, assertions for every node. One --node alone is\n" +
+			"the node that the set is read for. Otherwise node.* is not known.",
+		Example: "  svcctl validate --strict --cluster agents/ services/\n" +
+			"  svcctl validate --node name=n1,label=site=paris --node name=n2,label=site=lyon services/",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.paths = args
 			return o.run()
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "text", strings.Join(formats, ", "))
-	c.Flags().StringVar(&o.node, "node", "", "evaluate as for this node; by default node.* is not known")
-	c.Flags().BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open, passwords in files (other formats than text always have it)")
+	f := c.Flags()
+	f.StringVar(&o.format, "format", "text", strings.Join(formats, ", "))
+	f.StringVar(&o.cluster, "cluster", "", "the folder of the nodes' agent.hcl files")
+	f.StringArrayVar(&o.nodes, "node", nil, "a node: its name, or name=n1,label=site=paris,label=rack=2; can be repeated")
+	f.BoolVar(&o.strict, "strict", false, "warnings fail too")
+	f.BoolVar(&o.notes, "notes", false, "write also what is no mistake: what a kind leaves open (other formats than text always have it)")
+	// These fail only for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.MarkFlagDirname("cluster")
+	_ = c.RegisterFlagCompletionFunc("node", completeNode)
 	return c
+}
+
+// completeNode completes what can be said of a node.
+func completeNode(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndexByte(typed, ',')+1]
+	words := []string{"name="}
+	if before != "" {
+		words = []string{before + "label=", before + "cluster="}
+	}
+	return words, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
 func (o *validateOptions) run() error {
 	if !slices.Contains(formats, o.format) {
 		return usage("cannot write the format %q (use %s)", o.format, strings.Join(formats, ", "))
 	}
-	all := spec.Findings{}
-	for _, p := range o.paths {
-		_, found, err := loadPath(p, o.node, true)
-		if err != nil {
-			return err
-		}
-		all = append(all, found...)
+	options := spec.Options{Kinds: newKinds(nil), Notes: true}
+	nodes, err := declaredNodes(o.cluster, o.nodes)
+	if err != nil {
+		return err
 	}
+	if len(nodes) == 1 && o.cluster == "" {
+		options.Node = nodes[0]
+	} else {
+		options.Nodes = nodes
+	}
+	targets, err := o.targets(o.paths)
+	if err != nil {
+		return err
+	}
+	all, files := spec.Findings{}, 0
+	for _, t := range targets {
+		_, found, n := t.load(options)
+		all = append(all, found...)
+		files += n
+	}
+	all = all.Sorted()
+	o.write(all)
+	errors, warnings := all.Count(spec.Error), all.Count(spec.Warning)
+	if o.watched {
+		fmt.Fprintf(o.err, "%s, %s in %s\n", counted(errors, "error"), counted(warnings, "warning"), counted(files, "file"))
+	}
+	if errors > 0 || o.strict && warnings > 0 {
+		return findings()
+	}
+	return nil
+}
+
+func (o *validateOptions) write(all spec.Findings) {
 	switch o.format {
 	case "text":
 		if !o.notes {
@@ -67,69 +113,17 @@ func (o *validateOptions) run() error {
 	case "sarif":
 		all.WriteSARIF(o.out, version())
 	case "junit":
-		all.WriteJUnit(o.out)
+		all.WriteJUnit(o.out, o.strict)
 	case "github":
 		all.WriteGitHub(o.out)
 	default:
 		panic("internal error: format " + o.format)
 	}
-	if all.HasErrors() {
-		return findings()
-	}
-	return nil
 }
 
-// loadPath reads the set of a directory, or of one file. Its findings name files as
-// the user can open them.
-func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
-	fsys, root, err := setOf(p)
-	if err != nil {
-		return nil, nil, err
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	loader := spec.NewLoader(spec.Options{Kinds: newKinds(nil), Node: spec.Node{Name: node}, Notes: notes})
-	s, found := loader.Load(fsys)
-	for i := range found {
-		if found[i].File != "" {
-			found[i].File = filepath.Join(root, found[i].File)
-			found[i].Range.Filename = found[i].File
-		} else {
-			found[i].File = p
-		}
-	}
-	return s, found, nil
-}
-
-// setOf returns the files of a path and the directory that they are below.
-func setOf(p string) (fs.FS, string, error) {
-	info, err := os.Stat(p)
-	if err != nil {
-		return nil, "", usage("cannot read %s: %w (is the path right?)", p, err)
-	}
-	if info.IsDir() {
-		return os.DirFS(p), p, nil
-	}
-	root, name := filepath.Split(p)
-	if root == "" {
-		root = "."
-	}
-	return oneFile{os.DirFS(root), name}, root, nil
-}
-
-// oneFile is a directory that shows one file of another. The rest can still be
-// opened by name, for file("…") in an expression.
-type oneFile struct {
-	fs.FS
-	name string
-}
-
-// ReadDir implements fs.ReadDirFS.
-func (f oneFile) ReadDir(name string) ([]fs.DirEntry, error) {
-	if path.Clean(name) != "." {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrNotExist}
-	}
-	info, err := fs.Stat(f.FS, f.name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", f.name, err)
-	}
-	return []fs.DirEntry{fs.FileInfoToDirEntry(info)}, nil
+	return fmt.Sprintf("%d %ss", n, what)
 }

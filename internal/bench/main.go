@@ -27,6 +27,7 @@ type bench struct {
 	services int
 	rounds   int
 	reloads  int
+	lints    int
 	settle   time.Duration
 	idle     time.Duration
 }
@@ -36,13 +37,18 @@ func main() {
 		serve()
 		return
 	}
+	if len(os.Args) > 2 && os.Args[1] == "weigh" {
+		weigh(os.Args[2:])
+		return
+	}
 	b := &bench{}
-	only := flag.String("only", "", "comma-separated sections: restart,crash,many,graph,reload,checks,probes,container; default all")
+	only := flag.String("only", "", "comma-separated sections: restart,crash,many,graph,reload,checks,probes,container,lint; default all")
 	write := flag.String("write", "", "write the figures into this document, between its two marks")
 	flag.StringVar(&b.svcctl, "svcctl", "", "the program to measure, with svcctl-keeper beside it; default: build both")
 	flag.IntVar(&b.services, "services", 1000, "how many services are many")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often the many are started and stopped")
 	flag.IntVar(&b.reloads, "reloads", 1000, "how many reloads memory must survive")
+	flag.IntVar(&b.lints, "lints", 15, "how often each linter looks at the same files")
 	flag.DurationVar(&b.settle, "settle", 8*time.Second, "rest before memory is looked at")
 	flag.DurationVar(&b.idle, "idle", 30*time.Second, "how long idle time is measured")
 	flag.Parse()
@@ -65,7 +71,7 @@ func (b *bench) run(only, write string) error {
 		run  func()
 	}{
 		{"restart", b.restarts}, {"crash", b.crashes}, {"many", b.thousand}, {"graph", b.graph},
-		{"reload", b.reload}, {"checks", b.checks}, {"probes", b.probes}, {"container", b.containers},
+		{"reload", b.reload}, {"checks", b.checks}, {"probes", b.probes}, {"container", b.containers}, {"lint", b.lint},
 	} {
 		if only == "" || slices.Contains(strings.Split(only, ","), s.name) {
 			s.run()
@@ -109,23 +115,31 @@ func (b *bench) build() error {
 	return os.Symlink(path, b.sleep)
 }
 
-const (
-	markBegin = "<!-- figures: written by make bench -->\n"
-	markEnd   = "<!-- end of figures -->\n"
-)
-
-// document puts the figures between the marks of a document.
+// document puts the tables between their marks in a document. One that was not measured
+// this time is left as it is.
 func (b *bench) document(path, where string) error {
-	text, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("cannot write the figures: %w", err)
 	}
-	before, rest, ok := strings.Cut(string(text), markBegin)
-	_, after, found := strings.Cut(rest, markEnd)
-	if !ok || !found {
-		return fmt.Errorf("cannot write the figures into %s: it lacks the lines %q and %q", path, strings.TrimSpace(markBegin), strings.TrimSpace(markEnd))
+	text := string(content)
+	for _, t := range []struct {
+		mark string
+		lint bool
+	}{{"figures", false}, {"linters", true}} {
+		table := b.report.markdown(t.lint)
+		if table == "" {
+			continue
+		}
+		begin, end := fmt.Sprintf("<!-- %s: written by make bench -->\n", t.mark), fmt.Sprintf("<!-- end of %s -->\n", t.mark)
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, found := strings.Cut(rest, end)
+		if !ok || !found {
+			return fmt.Errorf("cannot write the figures into %s: it lacks the lines %q and %q", path, strings.TrimSpace(begin), strings.TrimSpace(end))
+		}
+		figures := fmt.Sprintf("\nMachine: %s. Date: %s. Command: `go run ./internal/bench %s`.\nA cell is the median (smallest–largest); [×n] is the peer as a multiple of ours.\n\n%s\n",
+			where, time.Now().UTC().Format("2006-01-02 15:04 UTC"), strings.Join(os.Args[1:], " "), table)
+		text = before + begin + figures + end + after
 	}
-	figures := fmt.Sprintf("\nMachine: %s. Date: %s. Command: `go run ./internal/bench %s`.\nA cell is the median (smallest–largest); [×n] is the peer as a multiple of ours.\n\n%s\n",
-		where, time.Now().UTC().Format("2006-01-02 15:04 UTC"), strings.Join(os.Args[1:], " "), b.report.markdown())
-	return os.WriteFile(path, []byte(before+markBegin+figures+markEnd+after), 0o644)
+	return os.WriteFile(path, []byte(text), 0o644)
 }

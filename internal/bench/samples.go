@@ -62,6 +62,14 @@ type row struct {
 	met     *bool              // nil where there is no target
 	values  map[string]samples // by program
 	note    string
+	columns []string // the programs of a table of its own; nil: the supervisors
+}
+
+func (r *row) programs() []string {
+	if r.columns != nil {
+		return r.columns
+	}
+	return programs
 }
 
 const us = "svcctl"
@@ -84,7 +92,7 @@ func (r *report) add(rows ...*row) {
 	for _, w := range rows {
 		r.rows = append(r.rows, w)
 		fmt.Printf("%-12s %-52s %-8s", w.section, w.what, w.unit)
-		for _, p := range programs {
+		for _, p := range w.programs() {
 			if s, ok := w.values[p]; ok {
 				fmt.Printf("  %s %s%s", p, s, w.ratio(p))
 			}
@@ -122,14 +130,25 @@ func (w *row) verdict() string {
 	}
 }
 
-// markdown is the table of the document.
-func (r *report) markdown() string {
+// markdown is a table of the document: that of the linters, or that of the supervisors.
+// It is "" where nothing of it was measured.
+func (r *report) markdown(lint bool) string {
 	var b strings.Builder
-	b.WriteString("| | unit | " + strings.Join(programs, " | ") + " | target | |\n|---|---|")
-	b.WriteString(strings.Repeat("---|", len(programs)+2) + "\n")
+	var rows []*row
 	for _, w := range r.rows {
+		if (w.section == "lint") == lint {
+			rows = append(rows, w)
+		}
+	}
+	if len(rows) == 0 {
+		return ""
+	}
+	columns := rows[0].programs()
+	b.WriteString("| | unit | " + strings.Join(columns, " | ") + " | target | |\n|---|---|")
+	b.WriteString(strings.Repeat("---|", len(columns)+2) + "\n")
+	for _, w := range rows {
 		fmt.Fprintf(&b, "| %s: %s | %s |", w.section, w.what, w.unit)
-		for _, p := range programs {
+		for _, p := range columns {
 			cell := "–"
 			if s, ok := w.values[p]; ok {
 				cell = s.String() + w.ratio(p)
@@ -138,13 +157,15 @@ func (r *report) markdown() string {
 		}
 		fmt.Fprintf(&b, " %s | %s |\n", w.target, w.verdict())
 	}
-	for _, w := range r.rows {
+	for _, w := range rows {
 		if w.note != "" {
 			fmt.Fprintf(&b, "\n- %s, %s: %s", w.section, w.what, w.note)
 		}
 	}
 	for _, q := range r.quit {
-		fmt.Fprintf(&b, "\n- Not measured: %s", q)
+		if strings.HasPrefix(q, "lint") == lint {
+			fmt.Fprintf(&b, "\n- Not measured: %s", q)
+		}
 	}
 	return b.String() + "\n"
 }

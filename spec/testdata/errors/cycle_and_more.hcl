@@ -2,15 +2,18 @@
 service "web" {
   app "a" {
     command = ["a"]
-    after   = [app.b] # ERROR: SV0213 resources wait for each other: app.a → app.b → app.a
+    after   = [app.b]
+#              ^^^^^ SV0213 resources wait for each other: app.a → app.b → app.a
   }
   app "b" {
-    command = "b" # ERROR: SV0302 "command" must be a list of texts
+    command = "b"
+#             ^^^ SV0302 "command" must be a list of texts
     after   = [app.a]
   }
   app "c" {
     command = ["c"]
-    after   = [app.d] # ERROR: SV0213 resources wait for each other: app.c → app.d → app.c
+    after   = [app.d]
+#              ^^^^^ SV0213 resources wait for each other: app.c → app.d → app.c
   }
   app "d" {
     command = ["d"]
@@ -18,7 +21,8 @@ service "web" {
   }
   app "behind" {
     command = ["x"]
-    comand  = ["x"] # ERROR: SV0104 app has no argument "comand"
+    comand  = ["x"]
+#   ^^^^^^ SV0104 app has no argument "comand"
     after   = [app.a]
   }
 }

@@ -1,7 +1,8 @@
 service "cycle" {
   app "a" {
     command = ["/bin/true"]
-    after   = [app.b] # ERROR: SV0213 resources wait for each other: app.a → app.b → app.c → app.a
+    after   = [app.b]
+#              ^^^^^ SV0213 resources wait for each other: app.a → app.b → app.c → app.a
   }
   app "b" {
     command = ["/bin/true"]
@@ -18,7 +19,8 @@ service "cycle" {
 }
 
 service "one" {
-  requires = ["two"] # ERROR: SV0214 services require each other: one → two → one
+  requires = ["two"]
+#             ^^^^^ SV0214 services require each other: one → two → one
 }
 
 service "two" {

@@ -1,3 +1,4 @@
 locals {
-  a = "${1e9999999}" # ERROR: SV0007 the number is too large
+  a = "${1e9999999}"
+#        ^^^^^^^^^ SV0007 the number is too large
 }

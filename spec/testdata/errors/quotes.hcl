@@ -1,8 +1,10 @@
 service "quotes" {
-  rto = = 3 # ERROR: SV0101 invalid expression
+  rto = = 3
+#       ^ SV0101 invalid expression
   rpo = "1s"
   app "open" {
-    command = ["/bin/true] # ERROR: SV0101 invalid multi-line string
+    command = ["/bin/true]
+#              ^^^^^^^^^^^ SV0101 text without its end
     env     = { A = "b" }
   }
 

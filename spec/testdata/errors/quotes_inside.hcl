@@ -1,6 +1,7 @@
 service "inside" {
   description = "a ${upper("x)} b"
-  rto = "1s" # ERROR: SV0101 missing argument separator
+#               ^^^^^^^^^^^^^^^^^^ SV0101 text without its end
+  rto = "1s"
 }
 service "behind" {
   description = "b"

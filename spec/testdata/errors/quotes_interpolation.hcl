@@ -1,4 +1,5 @@
 service "interpolation" {
   description = "a ${
-  nodes = 1 # ERROR: SV0101 extra characters after interpolation expression
+#               ^^^^^ SV0101 text without its end
+  nodes = 1
 }

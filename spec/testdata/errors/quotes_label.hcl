@@ -1,4 +1,5 @@
-service "label { # ERROR: SV0101 invalid multi-line string
+service "label {
+#       ^^^^^^^^ SV0101 text without its end
   app "a" {
     command = ["/bin/true"]
   }

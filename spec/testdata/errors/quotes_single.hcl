@@ -1,4 +1,5 @@
 service "single" {
-  description = 'abc' # ERROR: SV0101 invalid character
+  description = 'abc'
+#               ^^^^^ SV0101 invalid character
   rto         = "5s" rpo = "3s"
 }

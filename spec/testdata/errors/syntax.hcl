@@ -1,5 +1,6 @@
 service "syntax" {
   app "x" {
     command = ["/bin/true"
-  } # ERROR: SV0101 missing item separator
+#             ^ SV0101 a list without its end
+  }
 }

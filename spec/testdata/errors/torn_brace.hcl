@@ -1,10 +1,12 @@
 # A brace is missing: the block is known by where the next one begins.
 service "open" {
-  app "a" { # ERROR: SV0101 unclosed configuration block
+  app "a" {
+#         ^ SV0101 a block without its end
     command = ["/bin/true"]
 
   app "b" {
-    command = "/bin/true" # ERROR: SV0302 "command" must be a list of texts
+    command = "/bin/true"
+#             ^^^^^^^^^^^ SV0302 "command" must be a list of texts
   }
 }
 
@@ -12,6 +14,7 @@ service "behind" {
   requires = ["open"]
   app "c" {
     command = ["/bin/true"]
-    usr     = "root" # ERROR: SV0104 app has no argument "usr"
+    usr     = "root"
+#   ^^^ SV0104 app has no argument "usr"
   }
 }

@@ -7,7 +7,8 @@ service "b" {
 }
 EOT
     ]
-    nice = 1 2 # ERROR: SV0101 missing newline after argument
+    nice = 1 2
+#            ^ SV0101 missing newline after argument
   }
   /*
   app "n" {
@@ -21,5 +22,6 @@ service "c" {
 }
 */
 variable "v" {
-  defalt = 1 # ERROR: SV0104 variable has no argument "defalt"
+  defalt = 1
+# ^^^^^^ SV0104 variable has no argument "defalt"
 }

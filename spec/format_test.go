@@ -1,0 +1,108 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// tokensOf are the tokens of a file, comments and line ends among them.
+func tokensOf(src []byte) []string {
+	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+	out := make([]string, 0, len(tokens))
+	for _, t := range tokens {
+		out = append(out, fmt.Sprintf("%c %s", t.Type, t.Bytes))
+	}
+	return out
+}
+
+// told is what loading a file says, but for the places: they move.
+func told(src []byte) string {
+	s, findings := NewLoader(testOptions).Load(set("a.hcl", string(src)))
+	var out []string
+	for _, f := range findings {
+		out = append(out, f.Code+" "+f.Summary)
+	}
+	slices.Sort(out)
+	if s != nil {
+		for _, n := range s.Names {
+			out = append(out, n+" "+string(s.Services[n].Digest))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// sameButForBlanks fails where formatting does anything but move what stands in a line.
+func sameButForBlanks(t *testing.T, src []byte) {
+	t.Helper()
+	once, ok := Format(src)
+	if !ok {
+		if !bytes.Equal(once, src) {
+			t.Fatalf("what can't be formatted is changed:\n%q\n%q", src, once)
+		}
+		return
+	}
+	if twice, again := Format(once); !again || !bytes.Equal(twice, once) {
+		t.Fatalf("%v\nonce\n%q\ntwice\n%q", again, once, twice)
+	}
+	if was, is := tokensOf(src), tokensOf(once); !slices.Equal(was, is) {
+		t.Fatalf("other tokens:\n%q\n%q", src, once)
+	}
+	if bytes.Count(src, []byte("\n")) != bytes.Count(once, []byte("\n")) {
+		t.Fatalf("other lines:\n%q\n%q", src, once)
+	}
+	if was, is := told(src), told(once); was != is {
+		t.Fatalf("another meaning:\n%s\n%s\n%q\n%q", was, is, src, once)
+	}
+}
+
+// FuzzFormat: formatting what was formatted changes nothing, and formatting anything
+// keeps every token, every comment and the meaning.
+func FuzzFormat(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if len(src) > 1<<14 {
+			return
+		}
+		sameButForBlanks(t, src)
+	})
+}
+
+// everyHCL are all files of the repository in the language, with those that are mistaken.
+func everyHCL(t *testing.T) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(p) != ".hcl" {
+			return err
+		}
+		src, err := os.ReadFile(p)
+		out[p] = src
+		return err
+	})
+	if err != nil || len(out) < 20 {
+		t.Fatalf("%d files, %v", len(out), err)
+	}
+	return out
+}
+
+func TestFormattingMovesBlanksAndNothingElse(t *testing.T) {
+	for name, src := range everyHCL(t) {
+		t.Run(name, func(t *testing.T) {
+			sameButForBlanks(t, src)
+			crlf := bytes.ReplaceAll(src, []byte("\n"), []byte("\r\n"))
+			sameButForBlanks(t, crlf)
+			sameButForBlanks(t, bytes.ReplaceAll(src, []byte(" "), []byte("\t ")))
+			sameButForBlanks(t, bytes.ReplaceAll(src, []byte(" = "), []byte("=")))
+			sameButForBlanks(t, bytes.ReplaceAll(src, []byte("\n"), []byte(" # a\n")))
+		})
+	}
+}

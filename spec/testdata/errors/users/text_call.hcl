@@ -1,0 +1,7 @@
+service "y" {
+  description = upper("a"
+#                    ^ SV0101 a call without its end
+  app "a" {
+    command = ["/bin/true"]
+  }
+}

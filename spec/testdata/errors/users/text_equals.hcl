@@ -1,0 +1,6 @@
+service "y" = {
+#           ^ SV0101 invalid block definition
+  app "a" {
+    command = ["/bin/true"]
+  }
+}

@@ -1,0 +1,6 @@
+service "y" {
+  app "a" {
+    "command" = ["/bin/true"]
+#   ^^^^^^^^^ SV0101 invalid argument name
+  }
+}

@@ -1,0 +1,4 @@
+service "y" {
+  description = "café"
+#                   ^ SV0005 not UTF-8
+}

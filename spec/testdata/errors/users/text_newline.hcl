@@ -1,0 +1,7 @@
+service "y"
+#          ^ SV0101 invalid block definition
+{
+  app "a" {
+    command = ["/bin/sh"]
+  }
+}
