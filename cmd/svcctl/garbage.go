@@ -10,8 +10,8 @@ import (
 // worth collecting: reading a thousand files makes 150 MB of it.
 const headroom = 20 << 20
 
-// spare is never written to, so that it takes no memory but counts as needed.
-var spare []byte
+// ballast is never written to, so that it takes no memory but counts as needed.
+var ballast []byte
 
 // collectLess makes a command that reads a set and ends spend its time on the set. Small
 // sets end before the first collection; from then on the heap may grow to twice of what
@@ -20,7 +20,8 @@ var collectLess = sync.OnceFunc(func() {
 	debug.SetGCPercent(400)
 	first := new([64]byte) // gone with the first collection
 	runtime.AddCleanup(first, func(struct{}) {
-		spare = make([]byte, headroom)
+		ballast = make([]byte, headroom)
+		runtime.KeepAlive(ballast)
 		debug.SetGCPercent(100)
 	}, struct{}{})
 })
