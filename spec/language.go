@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -99,9 +100,9 @@ var (
 
 // Language returns the schemas of what every service, resource, task and check takes, for
 // the manual, completion and explain. after and for_each stand beside them.
-func Language() []*Schema {
-	return []*Schema{serviceSchema, resourceSchema, taskSchema, checkSchema, drillSchema}
-}
+func Language() []*Schema { return slices.Clone(language) }
+
+var language = []*Schema{serviceSchema, resourceSchema, taskSchema, checkSchema, drillSchema}
 
 func atLeast(n, least int, field, what string) []Problem {
 	if n >= least {
@@ -214,7 +215,7 @@ func exportedValues(s *Schema, exported []string, p *part) map[string]cty.Value 
 	}
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.Export && !p.unknown[f.Name] {
+		if f.Export && !p.unknown.has(f.Name) {
 			out[f.Name] = toCty(p.value.FieldByIndex(f.Index), f.Type)
 		}
 	}

@@ -45,6 +45,7 @@ type Loader struct {
 	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base    *hcl.EvalContext
 	budget  *budget
+	sees    nodeValues // of options.Node
 	facts   map[*Schema]*facts
 	zones   map[string]*time.Location // by name; nil where there is none
 	last    *Spec                     // the last set without errors
@@ -126,8 +127,9 @@ func NewLoader(o Options) *Loader {
 		}
 	}
 	all[countName] = b.count()
+	o = o.forNodes()
 	return &Loader{
-		budget: b, options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
+		budget: b, options: o, sees: o.Node.values(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: all},
 	}
 }
