@@ -54,6 +54,10 @@ func (b *budget) reset() {
 func (b *budget) hold(v cty.Value, among *atomic.Int64) error {
 	elements, text := 0, 0
 	measure(v, &elements, &text)
+	return b.holdMeasured(elements, text, among)
+}
+
+func (b *budget) holdMeasured(elements, text int, among *atomic.Int64) error {
 	among.Add(int64(text) + int64(elements)*elementSize)
 	if b.spent() {
 		return errSpent
