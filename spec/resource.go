@@ -312,16 +312,13 @@ func (l *Loader) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Valu
 	if len(d.edges) == 0 && each == cty.NilVal {
 		return s.ctx
 	}
-	byKind := map[string]map[string]cty.Value{}
-	for _, e := range d.edges {
-		if byKind[e.to.kind] == nil {
-			byKind[e.to.kind] = map[string]cty.Value{}
-		}
-		byKind[e.to.kind][e.to.name] = e.to.object(l)
-	}
 	ctx := s.ctx.NewChild()
-	ctx.Variables = make(map[string]cty.Value, len(byKind)+1)
-	for kind, names := range byKind {
+	ctx.Variables = map[string]cty.Value{}
+	for left := d.edges; len(left) > 0; { // those of a kind are beside each other
+		kind, names := left[0].to.kind, map[string]cty.Value{}
+		for ; len(left) > 0 && left[0].to.kind == kind; left = left[1:] {
+			names[left[0].to.name] = left[0].to.object(l)
+		}
 		ctx.Variables[kind] = cty.ObjectVal(names)
 	}
 	if each != cty.NilVal {
