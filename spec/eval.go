@@ -70,7 +70,7 @@ func (x *evaluation) report(code string, at hcl.Range, detail string, args ...an
 
 // readNames notes the variables and locals that expressions read, and their values.
 func (x *evaluation) readNames(exprs ...hclsyntax.Expression) []read {
-	names := map[string]bool{}
+	names, whole := map[string]bool{}, map[string]*value{}
 	for _, e := range exprs {
 		for _, t := range x.variables(e) {
 			prefix := t.RootName() + "."
@@ -80,13 +80,18 @@ func (x *evaluation) readNames(exprs ...hclsyntax.Expression) []read {
 			if name := second(t); name != "" {
 				names[prefix+name] = true
 			} else if len(t) == 1 {
-				for _, n := range x.run.visible(x.file.folder, prefix) {
+				all := x.run.visible(x.file.folder, prefix)
+				whole[prefix] = namesOf(all)
+				for _, n := range all {
 					names[n] = true
 				}
 			}
 		}
 	}
-	reads := make([]read, 0, len(names))
+	reads := make([]read, 0, len(names)+len(whole))
+	for _, prefix := range slices.Sorted(maps.Keys(whole)) {
+		reads = append(reads, read{prefix, whole[prefix]})
+	}
 	for _, n := range slices.Sorted(maps.Keys(names)) {
 		reads = append(reads, read{n, x.run.valueOf(x.file.folder, n, x.stack)})
 	}
@@ -116,7 +121,7 @@ func stepName(t hcl.Traversal, i int) string {
 func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
 	for _, rd := range reads {
-		if rd.val == nil || !rd.val.ok {
+		if rd.val == nil || !rd.val.ok || rd.whole() {
 			continue
 		}
 		if name, isVar := strings.CutPrefix(rd.name, "var."); isVar {
@@ -247,8 +252,12 @@ func (x *evaluation) fileFunction() function.Function {
 				x.file.incomplete = true
 				return unknown, fmt.Errorf("cannot read %s: %w", p, in.err)
 			}
-			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p }) {
-				x.file.includes = append(x.file.includes, include{p, in.hash})
+			var by *definition
+			if n := len(x.stack); n > 0 {
+				by = x.stack[n-1]
+			}
+			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p && i.by == by }) {
+				x.file.includes = append(x.file.includes, include{p, in.hash, by})
 			}
 			if holdsMark(in.text) {
 				return unknown, errForged
