@@ -25,6 +25,10 @@ const (
 	maxMatching  = 64 << 20  // steps of a pattern times bytes of text
 	maxJSONDepth = 100
 
+	workPerByte = 1 << 10 // more of these for each byte of a set
+	heldPerByte = 64
+	keptPerByte = 64
+
 	callCost    = 256
 	stepCost    = 4096 // of a loop
 	elementCost = 256
@@ -38,13 +42,20 @@ var (
 
 // budget is what the expressions of one load have cost. Safe for concurrent use. Once it
 // is spent every call fails, and the load has one finding that says so.
-type budget struct{ work, held, kept atomic.Int64 }
-
-func (b *budget) spent() bool {
-	return b.work.Load() > maxWork || b.held.Load() > maxHeld || b.kept.Load() > maxKept
+type budget struct {
+	work, held, kept atomic.Int64
+	source           int64 // bytes of the set, once for each time that they are evaluated
 }
 
-func (b *budget) reset() {
+// spent says whether more was computed than there is for a set of its size: many services
+// with a few loops each are many loops.
+func (b *budget) spent() bool {
+	return b.work.Load() > maxWork+workPerByte*b.source || b.held.Load() > maxHeld+heldPerByte*b.source || b.kept.Load() > maxKept+keptPerByte*b.source
+}
+
+// reset begins another load, of so many bytes that are evaluated for so many nodes.
+func (b *budget) reset(source int64, nodes int) {
+	b.source = min(source, maxSetSize) * int64(1+nodes)
 	b.work.Store(0)
 	b.held.Store(0)
 	b.kept.Store(0)

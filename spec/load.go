@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ type file struct {
 type include struct {
 	path string
 	hash [sha256.Size]byte
+	by   *definition // whose expression it is; nil: one of a service or assertion
 }
 
 // declaration is a service's name and place, also of a service with mistakes in it.
@@ -162,11 +164,11 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
 		return nil, r.findings
 	}
-	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
 	}
+	r.budget.reset(sizeOf(entries), len(r.options.Nodes))
 	r.bringIn(entries)
 	for _, p := range r.paths {
 		switch f := r.files[p]; {
@@ -204,6 +206,11 @@ func (r *run) changedBeside(f *file) bool {
 	})
 }
 
+// forgetIncludes drops those of expressions that are to be evaluated again.
+func (f *file) forgetIncludes(by *definition) {
+	f.includes = slices.DeleteFunc(f.includes, func(i include) bool { return i.by == by })
+}
+
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
@@ -224,8 +231,11 @@ func (r *run) assemble() *Spec {
 		hash.Write([]byte(p))
 		hash.Write([]byte{0})
 		hash.Write(f.hash[:])
-		for _, i := range f.includes {
-			hash.Write(i.hash[:])
+		slices.SortFunc(f.includes, func(a, b include) int { return strings.Compare(a.path, b.path) }) // evaluated in any order
+		for n, i := range f.includes {
+			if n == 0 || f.includes[n-1].path != i.path {
+				hash.Write(i.hash[:])
+			}
 		}
 		for _, svc := range f.services {
 			s.Services[svc.FullName] = svc
@@ -268,6 +278,9 @@ func (r *run) collect() Findings {
 	all = r.silence(all)
 	if len(all) > maxFindings {
 		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		if !Findings(all).HasErrors() { // warnings keep nobody from using the set, however many
+			more.Severity = Warning
+		}
 		all = append([]Finding{more}, all[:maxFindings]...)
 	}
 	sources := map[string][]byte{}
