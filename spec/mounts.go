@@ -30,8 +30,8 @@ type mounted struct {
 	above   map[string]bool        // folders that a mount point is somewhere below
 	all     []*occupant
 	after   map[Address]*Resource // made once it is asked for
-	looks   int // how many names were compared
-	early   int // how many uses were reported as too early
+	looks   int                   // how many names were compared
+	early   int                   // how many uses were reported as too early
 }
 
 // maxLooks bounds the names that are compared for one service.
