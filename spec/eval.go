@@ -96,6 +96,7 @@ func (x *evaluation) report(code string, at hcl.Range, detail string, args ...an
 // readNames notes the variables and locals that expressions read, and their values.
 func (x *evaluation) readNames(all []reading) []read {
 	var names []string
+	var whole map[string]*value // by prefix
 	for _, r := range all {
 		for _, t := range r.names {
 			prefix := t.RootName() + "."
@@ -105,13 +106,21 @@ func (x *evaluation) readNames(all []reading) []read {
 			if name := second(t); name != "" {
 				names = append(names, prefix+name)
 			} else if len(t) == 1 {
-				names = append(names, x.run.visible(x.file.folder, prefix)...)
+				all := x.run.visible(x.file.folder, prefix)
+				if whole == nil {
+					whole = map[string]*value{}
+				}
+				whole[prefix] = namesOf(all)
+				names = append(names, all...)
 			}
 		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	reads := make([]read, 0, len(names))
+	reads := make([]read, 0, len(names)+len(whole))
+	for _, prefix := range slices.Sorted(maps.Keys(whole)) {
+		reads = append(reads, read{prefix, whole[prefix]})
+	}
 	for _, n := range names {
 		reads = append(reads, read{n, x.run.valueOf(x.file.folder, n, x.stack)})
 	}
@@ -141,7 +150,7 @@ func stepName(t hcl.Traversal, i int) string {
 func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
 	for _, rd := range reads {
-		if rd.val == nil || !rd.val.ok {
+		if rd.val == nil || !rd.val.ok || rd.whole() {
 			continue
 		}
 		if name, isVar := strings.CutPrefix(rd.name, "var."); isVar {
@@ -279,8 +288,12 @@ func (x *evaluation) fileFunction() function.Function {
 				x.file.incomplete = true
 				return unknown, fmt.Errorf("cannot read %s: %w", p, in.err)
 			}
-			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p }) {
-				x.file.includes = append(x.file.includes, include{p, in.hash})
+			var by *definition
+			if n := len(x.stack); n > 0 {
+				by = x.stack[n-1]
+			}
+			if !slices.ContainsFunc(x.file.includes, func(i include) bool { return i.path == p && i.by == by }) {
+				x.file.includes = append(x.file.includes, include{p, in.hash, by})
 			}
 			if holdsMark(in.text) {
 				return unknown, errForged

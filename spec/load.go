@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ type file struct {
 type include struct {
 	path string
 	hash [sha256.Size]byte
+	by   *definition // whose expression it is; nil: one of a service or assertion
 }
 
 // declaration is a service's name and place, also of a service with mistakes in it.
@@ -106,6 +108,8 @@ type run struct {
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
 	unreadable   bool // some file could not even be read
+	refused      func(Findings) bool
+	refuses      bool // refused, of all that was found
 	badIn        map[string]bool
 	tornIn       map[string][]*torn
 	findings     []Finding
@@ -153,20 +157,32 @@ func (l *Loader) Files() map[string]string {
 // Load reads the set below the root of fsys. It returns every finding, and no Spec
 // when one of them is an error. Services that did not change are the same pointers
 // as in the Spec before.
-func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
+func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) { return l.load(fsys, Findings.HasErrors) }
+
+// LoadAccepted is Load of a set that was in force already. A version with more rules finds
+// more in it; what only would go wrong on a node, and a comment could silence, keeps
+// nothing from being supervised that runs.
+func (l *Loader) LoadAccepted(fsys fs.FS) (*Spec, Findings) {
+	return l.load(fsys, func(all Findings) bool { return slices.ContainsFunc(all, fatal) })
+}
+
+// fatal says whether a finding keeps a set from being read.
+func fatal(f Finding) bool { return f.Severity == Error && !codeByName[f.Code].Silent() }
+
+func (l *Loader) load(fsys fs.FS, refused func(Findings) bool) (*Spec, Findings) {
 	r := &run{
-		Loader: l, fsys: fsys, previous: l.table,
+		Loader: l, fsys: fsys, previous: l.table, refused: refused,
 		included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{}, fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
 		return nil, r.findings
 	}
-	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
 	}
+	r.budget.reset(sizeOf(entries), len(r.options.Nodes))
 	r.bringIn(entries)
 	for _, p := range r.paths {
 		switch f := r.files[p]; {
@@ -187,8 +203,9 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		for _, f := range r.files {
 			f.incomplete = true
 		}
+		r.refuses = true
 	}
-	if findings.HasErrors() {
+	if r.refuses {
 		return nil, findings
 	}
 	l.last = r.assemble()
@@ -202,6 +219,11 @@ func (r *run) changedBeside(f *file) bool {
 		now := r.include(i.path)
 		return now.err != nil || now.hash != i.hash
 	})
+}
+
+// forgetIncludes drops those of expressions that are to be evaluated again.
+func (f *file) forgetIncludes(by *definition) {
+	f.includes = slices.DeleteFunc(f.includes, func(i include) bool { return i.by == by })
 }
 
 // structural are the findings that parsing alone has given.
@@ -224,8 +246,11 @@ func (r *run) assemble() *Spec {
 		hash.Write([]byte(p))
 		hash.Write([]byte{0})
 		hash.Write(f.hash[:])
-		for _, i := range f.includes {
-			hash.Write(i.hash[:])
+		slices.SortFunc(f.includes, func(a, b include) int { return strings.Compare(a.path, b.path) }) // evaluated in any order
+		for n, i := range f.includes {
+			if n == 0 || f.includes[n-1].path != i.path {
+				hash.Write(i.hash[:])
+			}
 		}
 		for _, svc := range f.services {
 			s.Services[svc.FullName] = svc
@@ -266,8 +291,12 @@ func (r *run) collect() Findings {
 	all = sortFindings(all)
 	hideSecrets(all)
 	all = r.silence(all)
+	r.refuses = r.refused(all) // before some are left out
 	if len(all) > maxFindings {
 		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		if !Findings(all).HasErrors() { // warnings keep nobody from using the set, however many
+			more.Severity = Warning
+		}
 		all = append([]Finding{more}, all[:maxFindings]...)
 	}
 	sources := map[string][]byte{}
