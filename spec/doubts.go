@@ -43,6 +43,9 @@ func (a *checkArguments) doubts() []doubt {
 
 func (b *restartBlock) doubts() []doubt {
 	r := Restart(*b)
+	if r.Attempts == 0 && r.Within != DefaultRestart.Within {
+		return []doubt{{codeUnused, "within", []string{"attempts", "within"}, "Restarts are not limited: add attempts = …, or remove within.", []any{"within", "without attempts"}}}
+	}
 	if r.Attempts <= 0 || r.Within <= 0 || r.Backoff > r.Max || r.canBeUsedUp(r.Attempts) {
 		return nil
 	}

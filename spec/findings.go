@@ -137,6 +137,10 @@ func didYouMean(word string, words []string) string {
 	if n := meant(word, words); n != "" {
 		return fmt.Sprintf("Did you mean %q?", n)
 	}
+	return thereIs(words)
+}
+
+func thereIs(words []string) string {
 	if len(words) == 0 {
 		return ""
 	}

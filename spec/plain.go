@@ -137,6 +137,36 @@ func inWord(word string, client bool) string {
 	return ""
 }
 
+// withoutSecret is a word of a command without the secret that it holds.
+func withoutSecret(word string) string {
+	if inWord(word, false) == "" {
+		return word
+	}
+	if name, _, has := strings.Cut(word, "="); has {
+		return name + "=…"
+	}
+	return "…"
+}
+
+// lineSecrets are the ways in which a line gives a secret a value: NAME = "value", and
+// "NAME=value" in text.
+var lineSecrets = []*regexp.Regexp{
+	regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)"?\s*[=:]\s*"([^"]+)`),
+	regexp.MustCompile(`["'\s]-{0,2}([A-Za-z][A-Za-z0-9_.-]*)=([^"'\s]+)`),
+}
+
+// lineHoldsSecret looks at a line as text: where it is mistaken, its values are not known.
+func lineHoldsSecret(line string) bool {
+	for _, form := range lineSecrets {
+		for _, m := range form.FindAllStringSubmatch(line, 100) {
+			if calledSecret(m[1]) && mayBeSecret(m[2]) {
+				return true
+			}
+		}
+	}
+	return urlWithPassword(line)
+}
+
 // mysqlClient says whether a word is a program that takes a password behind -p.
 func mysqlClient(word string) bool {
 	name := path.Base(word)

@@ -129,3 +129,27 @@ func TestTheLineOfASecretIsNotShownForAnythingElse(t *testing.T) {
 		t.Errorf("a password is repeated:\n%s", text)
 	}
 }
+
+func TestASecretInALineThatIsMistakenIsNotRepeated(t *testing.T) {
+	for _, line := range []string{
+		`env = ["DB_PASSWORD=hunter2abc", "B=c"]`,
+		`args = "/bin/serve --password=hunter2abc --verbose"`,
+		`env = { DB_PASSWORD = "hunter2abc" B = "c" }`,
+		`environment = { "API_TOKEN" : "hunter2abc" }`,
+		`tags = "postgres://me:hunter2abc@host/db"`,
+	} {
+		_, findings := NewLoader(testOptions).Load(set("a.hcl", "service \"s\" {\n  app \"a\" {\n    command = [\"/bin/true\"]\n    "+line+"\n  }\n}\n"))
+		var sarif, json strings.Builder
+		findings.WriteSARIF(&sarif, "1")
+		findings.WriteJSON(&json)
+		if !findings.HasErrors() || strings.Contains(printed(findings)+sarif.String()+json.String(), "hunter2") {
+			t.Errorf("%s:\n%s", line, printed(findings))
+		}
+	}
+	for _, line := range []string{`comand = [secret("token")]`, `token_ttl = "1h"`, `env = { PASSWORD_FILE = "/run/x" B = "c" }`, `env = { PASSWORD = secret("db") B = "c" }`} {
+		_, findings := NewLoader(testOptions).Load(set("a.hcl", "service \"s\" {\n  app \"a\" {\n    command = [\"/bin/true\"]\n    "+line+"\n  }\n}\n"))
+		if !strings.Contains(printed(findings), line) {
+			t.Errorf("%s is not shown:\n%s", line, printed(findings))
+		}
+	}
+}

@@ -61,6 +61,7 @@ func (f Finding) snippet() (line, mark string, ok bool) {
 	if f.hidden { // the line would tell it to the log that this is written to
 		return "", "", false
 	}
+	// The rules look for a secret in what can be read; the line may be one that can't be.
 	if f.source == nil || start.Line == 0 || start.Byte > len(f.source) {
 		return "", "", false
 	}
@@ -78,6 +79,9 @@ func (f Finding) snippet() (line, mark string, ok bool) {
 			}
 			return c
 		}, strings.TrimPrefix(strings.ToValidUTF8(string(b), "?"), byteOrderMark))
+	}
+	if lineHoldsSecret(string(f.source[from:to])) {
+		return "", "", false
 	}
 	before, token, rest := text(f.source[from:start.Byte]), text(f.source[start.Byte:end]), text(f.source[end:to])
 	if n := utf8.RuneCountInString(before); n > maxSnippet {
@@ -105,6 +109,7 @@ type findingJSON struct {
 	EndColumn int      `json:"end_column"`
 	Summary   string   `json:"summary"`
 	Detail    string   `json:"detail"`
+	Snippet   string   `json:"snippet"` // "" where there is none, or a secret stands there
 	Nodes     []string `json:"nodes"`
 }
 
@@ -112,9 +117,10 @@ type findingJSON struct {
 func (f Findings) WriteJSON(w io.Writer) {
 	out := make([]findingJSON, 0, len(f))
 	for _, x := range f {
+		line, _, _ := x.snippet()
 		out = append(out, findingJSON{
 			x.Code, x.Severity, x.File, x.Range.Start.Line, x.Range.Start.Column,
-			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail, append([]string{}, x.Nodes...),
+			x.Range.End.Line, x.Range.End.Column, x.Summary, x.Detail, line, append([]string{}, x.Nodes...),
 		})
 	}
 	e := json.NewEncoder(w)

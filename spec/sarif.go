@@ -60,10 +60,17 @@ type sarifArtifact struct {
 	Base string `json:"uriBaseId,omitempty"`
 }
 
+// sarifContext is the line around a place, as far as it may be shown.
+type sarifContext struct {
+	StartLine int       `json:"startLine"`
+	Snippet   sarifText `json:"snippet"`
+}
+
 type sarifPlace struct {
 	Physical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
 		Region   sarifRegion   `json:"region"`
+		Context  *sarifContext `json:"contextRegion,omitempty"`
 	} `json:"physicalLocation"`
 }
 
@@ -167,6 +174,9 @@ func (f Finding) sarifPlace() (p sarifPlace) {
 	if start, end := f.Range.Start, f.Range.End; start.Line > 0 {
 		from, to := f.columns()
 		p.Physical.Region = sarifRegion{start.Line, from, end.Line, to}
+		if line, _, ok := f.snippet(); ok && start.Line == end.Line {
+			p.Physical.Context = &sarifContext{start.Line, sarifText{line}}
+		}
 	}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -122,6 +123,8 @@ func init() { // some rules call others
 func (t *tear) definition() {
 	word := t.text(t.i)
 	switch {
+	case t.is(t.i, hclsyntax.TokenIdent) && t.blank(t.i+1), t.blank(t.i):
+		return
 	case t.is(t.i, hclsyntax.TokenIdent) && t.is(t.i+1, hclsyntax.TokenColon):
 		t.at(t.i+1, t.i+1)
 		t.say("a colon in the place of an equals sign", fmt.Sprintf("Write %s = ….", word))
@@ -140,6 +143,9 @@ func (t *tear) definition() {
 	case t.is(t.i, hclsyntax.TokenOQuote) && t.is(t.i+2, hclsyntax.TokenCQuote):
 		t.at(t.i, t.i+2)
 		t.say("the name of an argument is written without quotes", fmt.Sprintf("Write %s = ….", t.text(t.i+1)))
+	case t.is(t.i, hclsyntax.TokenMinus) && t.is(t.i+1, hclsyntax.TokenMinus):
+		t.at(t.i, t.i+1)
+		t.say("no comment begins so", "Write # before a comment.")
 	case t.is(t.i, hclsyntax.TokenMinus):
 		t.say("a list is written in brackets", `Write name = ["…", "…"].`)
 	default:
@@ -201,6 +207,17 @@ func (t *tear) block() {
 	}
 }
 
+// blank: a character that looks like a blank, as is copied from web pages, and is none.
+func (t *tear) blank(i int) bool {
+	c, _ := utf8.DecodeRuneInString(t.text(i))
+	if c < utf8.RuneSelf || !unicode.In(c, unicode.Zs, unicode.Cf) {
+		return false
+	}
+	t.at(i, i)
+	t.say("invalid character", fmt.Sprintf("It looks like a blank and is U+%04X: write a blank.", c))
+	return true
+}
+
 func curly(s string) bool { return strings.HasPrefix(s, "“") || strings.HasPrefix(s, "”") }
 
 func (t *tear) character() {
@@ -217,6 +234,8 @@ func (t *tear) character() {
 		t.say("invalid character", `Write double quotes: "…".`)
 	case '“', '”':
 		t.f.Detail = `Write straight quotes: "…".`
+	case '`':
+		t.f.Detail = `Write double quotes: "…".`
 	case ';':
 		t.f.Detail = "Remove it: a line ends without it."
 	}
@@ -234,6 +253,9 @@ func (t *tear) newline() {
 		t.f.Detail = "Write ! for not."
 	case t.is(t.i, hclsyntax.TokenColon):
 		t.f.Detail = "Text is written in quotes."
+	case t.is(t.i, hclsyntax.TokenEqual):
+		t.f.Detail = "Write == to compare, or begin a new line before the next argument."
+	case t.blank(t.i):
 	default:
 		t.f.Detail = "Begin a new line before it, or look for a quote or an operator that is missing."
 	}

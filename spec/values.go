@@ -74,6 +74,8 @@ func wrongType(f *Field, v cty.Value) *mistake {
 	switch {
 	case f.Type.IsListType() && text:
 		detail = fmt.Sprintf("Write %s = [%s].", f.Name, asList(v))
+	case f.Type == cty.String && only(v) != "" && !calledSecret(f.Name):
+		detail = fmt.Sprintf("It is a list: write %s = %q.", f.Name, only(v))
 	case f.Type.IsMapType() && v.IsWhollyKnown():
 		if m := asMap(v); m != "" {
 			detail = fmt.Sprintf("Write %s = { %s }.", f.Name, m)
@@ -99,6 +101,18 @@ func otherThanText(f *Field, v cty.Value) (key, of string) {
 	return "", ""
 }
 
+// only is the one text of a list, "" of anything else.
+func only(v cty.Value) string {
+	if !v.IsWhollyKnown() || v.IsNull() || !v.Type().IsTupleType() || v.LengthInt() != 1 {
+		return ""
+	}
+	e := v.Index(cty.Zero)
+	if e.IsNull() || e.Type() != cty.String || holdsMark(e.AsString()) || inWord(e.AsString(), false) != "" {
+		return ""
+	}
+	return shortened(e)
+}
+
 // asList writes text as the list that was meant: of its words, where it has several.
 func asList(v cty.Value) string {
 	s := shortened(v)
@@ -107,10 +121,10 @@ func asList(v cty.Value) string {
 		words = strings.FieldsFunc(s, func(c rune) bool { return c == ',' })
 	}
 	if len(words) < 2 || strings.ContainsAny(s, `"'…`) {
-		return strconv.Quote(s)
+		return strconv.Quote(withoutSecret(s))
 	}
 	for i := range words {
-		words[i] = strconv.Quote(words[i])
+		words[i] = strconv.Quote(withoutSecret(words[i]))
 	}
 	return strings.Join(words, ", ")
 }
@@ -129,6 +143,9 @@ func asMap(v cty.Value) string {
 		name, value, is := strings.Cut(e.AsString(), "=")
 		if !is || !validName(name, false) {
 			return ""
+		}
+		if inTheOpen(name, value) != "" {
+			value = "…"
 		}
 		pairs = append(pairs, fmt.Sprintf("%s = %q", name, value))
 	}
@@ -265,7 +282,11 @@ func checkWord(f *Field, s string) *mistake {
 			return nil
 		}
 	}
-	return wrong(codeWord, didYouMean(s, f.OneOf), strconv.Quote(s), f.Name)
+	detail := didYouMean(s, f.OneOf)
+	if meant(s, f.OneOf) != "" && len(f.OneOf) <= 8 {
+		detail += " " + thereIs(f.OneOf)
+	}
+	return wrong(codeWord, detail, strconv.Quote(s), f.Name)
 }
 
 // textsOf are the elements of a written list that holds nothing but text that is known

@@ -141,6 +141,7 @@ func (p *problems) command(field string, command []string) {
 		p.add(field, "Empty command", "%s has no program. Write for example %s = [\"/usr/bin/program\", \"--option\"].", field, field)
 		return
 	}
+	*p = append(*p, spec.OneText(field, command)...)
 	for _, word := range command {
 		if strings.ContainsRune(word, 0) {
 			p.add(field, "NUL in a command", "An argument can't hold a NUL character: %q.", word)

@@ -105,6 +105,9 @@ func (c *Config) Validate() (out []spec.Problem) {
 	if c.Image == "" {
 		add("image", "No image", "Write the name of the image, such as \"docker.io/library/postgres:17\".")
 	}
+	if strings.ContainsAny(c.Image, " \t\n") || strings.HasSuffix(c.Image, ":") || strings.HasSuffix(c.Image, "@") || strings.Contains(c.Image, "://") {
+		add("image", "Not the name of an image", "%q: write a name with tag or digest, such as \"docker.io/library/postgres:17\".", c.Image)
+	}
 	if c.Name != "" && !nameForm().MatchString(c.Name) {
 		add("name", "Not a name for a container", "%q: a name has two or more letters, digits, dots, dashes or underscores, a letter or digit first.", c.Name)
 	}
@@ -114,6 +117,9 @@ func (c *Config) Validate() (out []spec.Problem) {
 	}{{"command", c.Command}, {"entrypoint", c.Entrypoint}} {
 		if cmd.words != nil && (len(cmd.words) == 0 || cmd.words[0] == "") {
 			add(cmd.field, "Empty "+cmd.field, "Leave it out to take the image's, or write a program.")
+		}
+		if cmd.field == "entrypoint" { // a command may be the text that an entrypoint such as sh -c takes
+			out = append(out, spec.OneText(cmd.field, cmd.words)...)
 		}
 	}
 	for name := range c.Env {

@@ -39,6 +39,7 @@ func (c *Config) Validate() (found []spec.Problem) {
 		found = append(found, spec.Problem{Field: "command", Summary: "Empty command",
 			Detail: `The list must name a program: command = ["/usr/bin/pg_isready", "-q"].`})
 	}
+	found = append(found, spec.OneText("command", c.Command)...)
 	if c.Cwd != "" && !strings.HasPrefix(c.Cwd, "/") {
 		found = append(found, spec.Problem{Field: "cwd", Summary: "Directory is not absolute",
 			Detail: fmt.Sprintf("%q depends on where the agent was started; write the path from /.", c.Cwd)})

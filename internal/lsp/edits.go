@@ -62,7 +62,7 @@ func lineEdits(t *text, tidy []byte, e encoding) []textEdit {
 	return edits
 }
 
-var meant = regexp.MustCompile(`^Did you mean ("(?:[^"\\]|\\.)*")\?( Text is written in quotes\.| A name without namespace means the service's own\.)?$`)
+var meant = regexp.MustCompile(`^Did you mean ("(?:[^"\\]|\\.)*")\?( Text is written in quotes\.| A name without namespace means the service's own\.| There is: .*\.)?$`)
 
 // actions are what would mend the findings of some lines.
 func (s *server) actions(r *jsonrpc2.Request) (any, error) {

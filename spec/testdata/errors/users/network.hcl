@@ -92,6 +92,7 @@ service "network" {
 
   container "files" {
     image   = "Nginx Latest"
+#             ^^^^^^^^^^^^^^ SV0309 Not the name of an image
     volumes = ["data:/srv", "srv:relative"]
 #                           ^^^^^^^^^^^^^^ SV0309 Not a volume
   }

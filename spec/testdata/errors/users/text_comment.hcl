@@ -1,0 +1,8 @@
+service "web" {
+  app "main" {
+    command = ["/usr/bin/web"]
+    -- run as web
+#   ^^ SV0101 no comment begins so
+    user = "web"
+  }
+}
