@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,7 @@ type Loader struct {
 	table   map[string]map[string]*definition // by folder and "var.name" or "local.name"
 	base    *hcl.EvalContext
 	budget  *budget
+	sees    nodeValues // of options.Node
 	facts   map[*Schema]*facts
 	zones   map[string]*time.Location // by name; nil where there is none
 	last    *Spec                     // the last set without errors
@@ -84,6 +86,7 @@ type file struct {
 type include struct {
 	path string
 	hash [sha256.Size]byte
+	by   *definition // whose expression it is; nil: one of a service or assertion
 }
 
 // declaration is a service's name and place, also of a service with mistakes in it.
@@ -128,8 +131,9 @@ func NewLoader(o Options) *Loader {
 		}
 	}
 	all[countName] = b.count()
+	o = o.forNodes()
 	return &Loader{
-		budget: b, options: o.forNodes(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
+		budget: b, options: o, sees: o.Node.values(), files: map[string]*file{}, facts: map[*Schema]*facts{}, zones: map[string]*time.Location{},
 		base: &hcl.EvalContext{Functions: all},
 	}
 }
@@ -174,11 +178,11 @@ func (l *Loader) load(fsys fs.FS, refused func(Findings) bool) (*Spec, Findings)
 		r.report(newFinding(codeTooMany, hcl.Range{}, "Name those that matter.", fmt.Sprintf("it would be evaluated for more than %d nodes", maxNodes)))
 		return nil, r.findings
 	}
-	r.budget.reset()
 	entries := r.walk()
 	if len(r.findings) > 0 && entries == nil {
 		return nil, sortFindings(r.findings)
 	}
+	r.budget.reset(sizeOf(entries), len(r.options.Nodes))
 	r.bringIn(entries)
 	for _, p := range r.paths {
 		switch f := r.files[p]; {
@@ -217,6 +221,11 @@ func (r *run) changedBeside(f *file) bool {
 	})
 }
 
+// forgetIncludes drops those of expressions that are to be evaluated again.
+func (f *file) forgetIncludes(by *definition) {
+	f.includes = slices.DeleteFunc(f.includes, func(i include) bool { return i.by == by })
+}
+
 // structural are the findings that parsing alone has given.
 func (f *file) structural() []Finding {
 	return slices.DeleteFunc(f.findings, func(x Finding) bool {
@@ -237,8 +246,11 @@ func (r *run) assemble() *Spec {
 		hash.Write([]byte(p))
 		hash.Write([]byte{0})
 		hash.Write(f.hash[:])
-		for _, i := range f.includes {
-			hash.Write(i.hash[:])
+		slices.SortFunc(f.includes, func(a, b include) int { return strings.Compare(a.path, b.path) }) // evaluated in any order
+		for n, i := range f.includes {
+			if n == 0 || f.includes[n-1].path != i.path {
+				hash.Write(i.hash[:])
+			}
 		}
 		for _, svc := range f.services {
 			s.Services[svc.FullName] = svc
@@ -282,6 +294,9 @@ func (r *run) collect() Findings {
 	r.refuses = r.refused(all) // before some are left out
 	if len(all) > maxFindings {
 		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		if !Findings(all).HasErrors() { // warnings keep nobody from using the set, however many
+			more.Severity = Warning
+		}
 		all = append([]Finding{more}, all[:maxFindings]...)
 	}
 	sources := map[string][]byte{}

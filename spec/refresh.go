@@ -167,6 +167,7 @@ func (r *run) refreshFile(f *file) {
 	}
 	f.reads, f.services, f.mentions, f.declared, f.lost, f.findings, f.incomplete = nil, nil, nil, nil, nil, f.structural(), false
 	f.holdings, f.plain = nil, nil
+	f.forgetIncludes(nil)
 	r.evaluate(f, f.body)
 }
 

@@ -177,3 +177,18 @@ func TestALoaderKeepsNeitherSourcesNorTrees(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsComputedIsBoundedByTheSizeOfTheSet(t *testing.T) {
+	const n = 9000
+	files := make([]string, 0, 2*n)
+	for i := range n {
+		files = append(files, fmt.Sprintf("s%d.hcl", i), fmt.Sprintf("service \"s%d\" {\n  app \"m\" {\n    command = concat([\"x\"], [for i in range(30) : \"--x=${i}\"])\n  }\n}\n", i))
+	}
+	if s, findings := NewLoader(testOptions).Load(set(files...)); s == nil {
+		t.Errorf("a few loops in each of many files:\n%s", printed(findings))
+	}
+	one := "locals {\n  a = [for i in range(1000) : [for j in range(1000) : i * j]]\n}\n"
+	if s, findings := NewLoader(testOptions).Load(set("a.hcl", one)); s != nil || findings[0].Code != codeTooMany {
+		t.Errorf("as many in one:\n%s", printed(findings))
+	}
+}

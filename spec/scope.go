@@ -19,10 +19,18 @@ type value struct {
 	ok bool // false: its definition is mistaken, and said to be so at its place
 }
 
-// read is a name that a file or definition has read; a nil value is a missing name.
+// read is a name that a file or definition has read; a nil value is a missing name. Who
+// reads var or local as a whole has read "var." or "local.", and its value are the names
+// that there were.
 type read struct {
 	name string
 	val  *value
+}
+
+func (x read) whole() bool { return strings.HasSuffix(x.name, ".") }
+
+func namesOf(all []string) *value {
+	return &value{v: cty.StringVal(strings.Join(all, " ")), ok: true}
 }
 
 // definition is one variable or local. It is visible in its folder and those below.
@@ -197,7 +205,7 @@ func (r *run) settle(d *definition, stack []*definition) *value {
 	stack = append(stack, d)
 	changed := d.val == nil || !d.val.ok
 	for i := 0; i < len(d.reads) && !changed; i++ {
-		changed = r.valueOf(d.file.folder, d.reads[i].name, stack) != d.reads[i].val
+		changed = r.readChanged(d.file.folder, d.reads[i], stack)
 	}
 	if changed && (d.expr != nil || r.reparse(d.file) != nil) && d.expr != nil {
 		r.redefine(d, stack)
@@ -217,7 +225,8 @@ func (r *run) redefine(d *definition, stack []*definition) {
 		}
 	}
 	x := &evaluation{run: r, file: d.file, stack: stack}
-	d.reads = x.readNames(d.expr)
+	d.file.forgetIncludes(d)
+	d.reads = x.readNames([]reading{{d.expr, x.variables(d.expr)}})
 	v, state := x.eval(d.expr, access{}, x.context(d.reads, d.file))
 	if state == evaluated {
 		if why := tooBig(v); why != "" {
@@ -263,7 +272,14 @@ func (r *run) valueOf(folder, name string, stack []*definition) *value {
 }
 
 func (r *run) readsChanged(folder string, reads []read) bool {
-	return slices.ContainsFunc(reads, func(x read) bool { return r.valueOf(folder, x.name, nil) != x.val })
+	return slices.ContainsFunc(reads, func(x read) bool { return r.readChanged(folder, x, nil) })
+}
+
+func (r *run) readChanged(folder string, x read, stack []*definition) bool {
+	if x.whole() {
+		return !namesOf(r.visible(folder, x.name)).v.RawEquals(x.val.v)
+	}
+	return r.valueOf(folder, x.name, stack) != x.val
 }
 
 // tooBig keeps values made of values from growing without a bound.

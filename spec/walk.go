@@ -50,6 +50,13 @@ type entry struct {
 	info fs.FileInfo
 }
 
+func sizeOf(entries []entry) (bytes int64) {
+	for _, e := range entries {
+		bytes += min(e.info.Size(), maxFileSize)
+	}
+	return bytes
+}
+
 // walk lists the files of the set in the order of their paths within each folder.
 func (r *run) walk() []entry {
 	root, err := fs.Stat(r.fsys, ".")
