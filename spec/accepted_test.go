@@ -6,7 +6,7 @@ func TestWhatWasAcceptedIsReadThoughItWouldCollide(t *testing.T) {
 	for name, files := range map[string][]string{
 		"SV0501": {"a.hcl", ipOf("a", "", `"10.0.0.1/24"`) + ipOf("b", "", `"10.0.0.1/24"`)},
 		"SV0511": {"a.hcl", svc("a", `nodes = ["n1"]`, `with = ["b"]`) + svc("b", `nodes = ["n2"]`)},
-		"SV0516": {"a.hcl", svc("a", `rto = "1s" # the bank    description = "x"`) + svc("b")},
+		"SV0516": {"a.hcl", svc("a", `rto = "1s" # the bank  description = "x"`) + svc("b")},
 	} {
 		l := NewLoader(testOptions)
 		s, found := l.LoadAccepted(set(files...))

@@ -255,6 +255,8 @@ var installed = map[string]bool{
 	"config": true, "current": true, "releases": true, "src": true, "dist": true, "doc": true, "docs": true, "man": true,
 	"include": true, "scripts": true, "plugins": true, "modules": true, "node_modules": true, "vendor": true, "venv": true, ".venv": true,
 	"static": true, "templates": true, "public": true, "html": true, "www": true, "run": true, "tmp": true,
+	"log": true, "logs": true, "cache": true, "cert": true, "certs": true, "ssl": true, "tls": true, "pki": true, "keys": true,
+	"backup": true, "backups": true, "assets": true, "themes": true, "hooks": true, "locale": true,
 }
 
 // stray says whether a path looks as if a mount of the service should provide it.
@@ -296,16 +298,42 @@ func within(p, folder string) bool {
 	return p == folder || folder == "/" || strings.HasPrefix(p, folder) && p[len(folder)] == '/'
 }
 
-// misspelt says whether a name is more likely a slip of the other one than a name of its own.
+// misspelt says whether a name is more likely a slip of the other one than a name of its
+// own. Of names of several words each word is looked at: web-east is none of web-west.
 func misspelt(name, other string) bool {
+	a, b := wordsOf(name), wordsOf(other)
+	if len(a) != len(b) {
+		return misspeltWord(name, other)
+	}
+	slips := 0
+	for i := range a {
+		if a[i] == b[i] {
+			continue
+		}
+		if !misspeltWord(a[i], b[i]) {
+			return false
+		}
+		slips++
+	}
+	return slips == 1
+}
+
+func wordsOf(name string) []string {
+	return strings.FieldsFunc(name, func(c rune) bool { return c == '-' || c == '_' || c == '.' })
+}
+
+// misspeltWord leaves out what differs in the first letter, in numbers, or in the d of a daemon.
+func misspeltWord(name, other string) bool {
 	short := min(len(name), len(other))
-	if short < 3 || max(len(name), len(other)) > 255 || withoutDigits(name) == withoutDigits(other) { // numbers are given on purpose
+	if short < 3 || max(len(name), len(other)) > 255 || withoutDigits(name) == withoutDigits(other) || name == other+"d" {
 		return false
 	}
 	a, b := strings.ToLower(name), strings.ToLower(other)
 	switch levenshtein.Distance(a, b, nil) {
-	case 0, 1:
+	case 0:
 		return true
+	case 1:
+		return a[0] == b[0]
 	case 2:
 		return short > 4 && a[0] == b[0]
 	}

@@ -271,3 +271,18 @@ func TestCollisionsNameTheNodesThatTheyConcern(t *testing.T) {
 		t.Errorf("paths: %q", got)
 	}
 }
+
+func TestNamesThatDifferInAWordOfTheirOwnAreNoSlips(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"site-a", "site-b"}, {"web_us", "web_eu"}, {"node-west", "node-east"}, {"log", "blog"}, {"mysqld", "mysql"}, {"a.test", "a.rest"}, {"data2", "data1"}, {"v1.2", "v1.3"},
+	} {
+		if misspelt(pair[0], pair[1]) {
+			t.Errorf("%s is taken for a slip of %s", pair[0], pair[1])
+		}
+	}
+	for _, pair := range [][2]string{{"oders", "orders"}, {"Orders", "orders"}, {"ordres", "orders"}, {"order", "orders"}, {"web-oders", "web-orders"}, {"datas", "data"}, {"weborders", "web-orders"}} {
+		if !misspelt(pair[0], pair[1]) {
+			t.Errorf("%s is not taken for a slip of %s", pair[0], pair[1])
+		}
+	}
+}

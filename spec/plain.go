@@ -37,13 +37,19 @@ func calledSecret(name string) bool {
 	if strings.ContainsAny(name, "-.") {
 		name = strings.NewReplacer("-", "_", ".", "_").Replace(name)
 	}
-	return slices.ContainsFunc(confidential, func(end string) bool { return strings.HasSuffix(name, end) })
+	ends := func(end string) bool { return strings.HasSuffix(name, end) }
+	return slices.ContainsFunc(confidential, ends) && !slices.ContainsFunc(harmless, ends)
+}
+
+// harmless are what secrets are called, how many tokens there may be, and the tokens of a text.
+var harmless = []string{
+	"tls_secret", "pull_secret", "max_token", "min_token", "pad_token", "eos_token", "bos_token", "sep_token", "unk_token", "mask_token", "cls_token",
 }
 
 // settings are values that are no secrets, whatever has them.
 var settings = []string{
 	"true", "false", "yes", "no", "on", "off", "none", "null", "nil", "enabled", "disabled", "required", "optional",
-	"default", "auto", "prompt", "ask", "bearer", "basic",
+	"default", "auto", "prompt", "ask", "bearer", "basic", "negotiate", "digest", "ntlm",
 }
 
 // mayBeSecret says whether text may be a secret itself: no path, no reference that a shell or
@@ -55,10 +61,10 @@ func mayBeSecret(text string) bool {
 		}
 	}
 	text = strings.Trim(text, `"'`)
-	if text == "" || strings.Contains("/$@<{%~`*. \t\r\n", text[:1]) || holdsMark(text) {
+	if len(text) < 2 || strings.Contains("/$@<{%~`*. \t\r\n", text[:1]) || holdsMark(text) {
 		return false
 	}
-	if scheme, _, has := strings.Cut(text, ":"); has && slices.Contains([]string{"file", "env", "vault", "ref"}, strings.ToLower(scheme)) {
+	if scheme, _, has := strings.Cut(text, ":"); has && slices.Contains([]string{"file", "env", "vault", "ref", "http", "https"}, strings.ToLower(scheme)) {
 		return false
 	}
 	return !slices.Contains(settings, strings.ToLower(text)) && strings.Trim(text, "xX") != ""
@@ -122,13 +128,16 @@ func inTheOpen(name, text string) string {
 
 var optionName = regexp.MustCompile(`^-{0,2}[A-Za-z][A-Za-z0-9_.-]*$`)
 
+// published is what docker run takes behind -p.
+var published = regexp.MustCompile(`^([0-9.]+:)?[0-9]+:[0-9]+(/[a-z]+)?$`)
+
 // inWord looks at one word of a command, or of another list. Only what gives a name and
 // a value in one word is told: behind --password alone anything may follow.
 func inWord(word string, client bool) string {
 	if name, value, has := strings.Cut(word, "="); has && calledSecret(name) && optionName.MatchString(name) && mayBeSecret(value) {
 		return strconv.Quote(name)
 	}
-	if value, has := strings.CutPrefix(word, "-p"); has && client && mayBeSecret(value) {
+	if value, has := strings.CutPrefix(word, "-p"); has && client && mayBeSecret(value) && !published.MatchString(value) {
 		return `the password behind "-p"`
 	}
 	if urlWithPassword(word) {

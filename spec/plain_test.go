@@ -153,3 +153,27 @@ func TestASecretInALineThatIsMistakenIsNotRepeated(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsOnlyCalledLikeASecretIsNone(t *testing.T) {
+	for _, c := range [][2]string{
+		{"MAX_TOKEN", "4096"}, {"PAD_TOKEN", "[PAD]"}, {"SEP_TOKEN", "|"}, {"K8S_TLS_SECRET", "web-tls"}, {"IMAGE_PULL_SECRET", "regcred"},
+		{"PROXY_AUTHORIZATION", "Negotiate"}, {"FORGOT_PASSWORD", "https://example.org/forgot"}, {"NO_PASSWORD", "0"},
+	} {
+		if what := inTheOpen(c[0], c[1]); what != "" {
+			t.Errorf("%s = %q is taken for %s", c[0], c[1], what)
+		}
+	}
+	for _, word := range []string{"-p3306:3306", "-p127.0.0.1:3306:3306/tcp"} {
+		if what := inWord(word, true); what != "" {
+			t.Errorf("%s is taken for %s", word, what)
+		}
+	}
+	for _, c := range [][2]string{{"DB_PASSWORD", "https://u:p1@example.org"}, {"DB_PASSWORD", "12"}, {"TOKEN", "abc"}, {"WEB_SECRET", "abc"}} {
+		if inTheOpen(c[0], c[1]) == "" {
+			t.Errorf("%s = %q is not told", c[0], c[1])
+		}
+	}
+	if inWord("-phunter2", true) == "" || inWord("-p3306", true) == "" {
+		t.Error("a password behind -p is not told")
+	}
+}

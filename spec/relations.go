@@ -207,6 +207,9 @@ func (x *relations) way(from, to string) string {
 	}
 	seen := map[string]step{from: {}}
 	for queue := []string{from}; len(queue) > 0 && len(seen) < 1000; queue = queue[1:] {
+		if _, arrived := seen[to]; arrived {
+			break
+		}
 		for _, m := range x.near[queue[0]] {
 			next := m.to
 			if next == queue[0] {

@@ -84,16 +84,19 @@ func (x *evaluation) reportSwallowed(body *hclsyntax.Body) {
 	}
 }
 
-// swallowedIn lists what may be code in a comment: behind as many blanks as its line begins with.
+// swallowedIn lists what may be code in a comment: behind as many blanks as its line begins
+// with. What ends with a colon announces an example.
 func swallowedIn(t hclsyntax.Token, src []byte) (out []*swallowedLine) {
 	start := t.Range.Start.Byte
 	line := src[bytes.LastIndexByte(src[:start], '\n')+1 : start]
 	indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]
+	opens := bytes.Count(line, []byte("{"))+bytes.Count(line, []byte("["))+bytes.Count(line, []byte("(")) >
+		bytes.Count(line, []byte("}"))+bytes.Count(line, []byte("]"))+bytes.Count(line, []byte(")"))
 	comment := bytes.TrimRight(t.Bytes, " \t\r\n")
 	words := bytes.TrimLeft(comment, "#/ \t")
 	for _, run := range blanks.FindAllIndex(comment, maxRuns) {
 		before, gap, code := comment[len(comment)-len(words):max(run[0], len(comment)-len(words))], comment[run[0]:run[1]], comment[run[1]:]
-		if len(before) == 0 || !bytes.HasSuffix(gap, indent) || len(gap) < 2 && gap[0] != '\t' || itself(before) {
+		if len(before) == 0 || before[len(before)-1] == ':' || len(gap) < 2 && gap[0] != '\t' || !begins(gap, indent, opens) || itself(before) {
 			continue
 		}
 		at := t.Range
@@ -105,6 +108,13 @@ func swallowedIn(t hclsyntax.Token, src []byte) (out []*swallowedLine) {
 		out = append(out, &swallowedLine{at: at, code: code, comment: t.Range})
 	}
 	return out
+}
+
+// begins says whether blanks are those that the next line begins with: as many as this one's,
+// or a step more behind what it opens.
+func begins(gap, indent []byte, opens bool) bool {
+	more, is := bytes.CutPrefix(gap, indent)
+	return is && (len(more) == 0 || opens && len(more) <= 8)
 }
 
 // itself says whether a comment begins with code: then all of it was meant to be one.

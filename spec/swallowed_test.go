@@ -15,7 +15,7 @@ func TestACommentThatGoesOnIntoALostLineIsReported(t *testing.T) {
 		{"# why it is there  description = \"x\"", "description"},
 		{"rto = \"1s\" # why  description = \"x\"", "description"},
 		{"rto = \"1s\" // why\r\n  # so  description = \"x\"\r", "description"},
-		{"rto = \"1s\" # why   description = \"x\" # and more", "description"},
+		{"rto = \"1s\" # why  description = \"x\" # and more", "description"},
 		{"# why  placement {}", "placement"},
 		{"app \"m\" {\n    command = [\"/x\"] # why    user = \"root\"\n  }", "user"},
 		{"app \"m\" { # why    user = \"root\"\n    command = [\"/x\"]\n  }", "user"},
@@ -54,6 +54,12 @@ func TestACommentThatOnlyTalksOfCodeIsNotReported(t *testing.T) {
 		"description = <<-EOT\n    # why  rto = \"1s\"\n  EOT",
 		"/* why  rto = \"1s\" */",
 		"# why  app \"m\" {",
+		"# why   description = \"x\"", // nor here
+		"# as in:  description = \"x\"",
+		"# before:     topology = \"everywhere\"",
+		"#  on n1:    nodes = [\"n1\"]\n  #  on n2:    nodes = [\"n2\"]",
+		"app \"m\" {\n    # Example:    user = \"root\"\n    command = [\"/x\"]\n  }",
+		"nodes = [\n    \"n1\", # default:    \"n2\",\n  ]",
 		"# n1  the first\n  # n2  the second",
 		"placement {} # why  placement {}",
 		"app \"m\" {\n    command = [\"/x\"]\n    # why  user = \"root\"\n  }", // not where a line begins

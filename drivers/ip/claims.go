@@ -16,7 +16,7 @@ func (c *Config) Claims() []spec.Claim {
 	}
 	domain := ""
 	if c.Netns != "" {
-		domain = netns.Path(c.Netns)
+		domain = netns.Domain(c.Netns)
 	}
 	if p.Addr().IsLinkLocalUnicast() {
 		domain += " " + c.where()

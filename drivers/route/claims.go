@@ -29,7 +29,7 @@ func (c *Config) Claims() []spec.Claim {
 	}
 	domain := ""
 	if c.Netns != "" {
-		domain = netns.Path(c.Netns)
+		domain = netns.Domain(c.Netns)
 	}
 	return []spec.Claim{{Sort: spec.ClaimName, Value: value, Field: "destination", Domain: domain}}
 }

@@ -27,6 +27,14 @@ func Path(nameOrPath string) string {
 	return filepath.Join(Dir, nameOrPath)
 }
 
+// Domain is Path in one spelling: /var/run is a link to /run.
+func Domain(nameOrPath string) string {
+	if p, is := strings.CutPrefix(nameOrPath, "/var/run/"); is {
+		return "/run/" + p
+	}
+	return Path(nameOrPath)
+}
+
 // Wrong says why there can be no namespace of that name or at that path, or "".
 func Wrong(nameOrPath string) string {
 	switch {
