@@ -14,8 +14,12 @@ import (
 func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *hcl.EvalContext) ([]Address, bool) {
 	var out []Address
 	ok := true
-	for _, e := range valueExpressions(d.block.Body) {
-		for _, t := range x.variables(e) {
+	written := d.block.Body.Attributes["after"]
+	for _, r := range d.reads {
+		if written != nil && r.expr == written.Expr {
+			continue
+		}
+		for _, t := range r.names {
 			target := s.find(t.RootName(), second(t))
 			if target == nil {
 				d.readsNode = d.readsNode || t.RootName() == "node"
@@ -25,7 +29,6 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 			out = append(out, target.addresses(stepKey(target, t))...)
 		}
 	}
-	written := d.block.Body.Attributes["after"]
 	if written != nil {
 		list, isList := written.Expr.(*hclsyntax.TupleConsExpr)
 		if !isList {
@@ -45,20 +48,6 @@ func (x *evaluation) after(s *serviceDraft, d *resourceDraft, may access, ctx *h
 	return slices.Compact(out), ok
 }
 
-// valueExpressions are those of a resource but after.
-func valueExpressions(body *hclsyntax.Body) []hclsyntax.Expression {
-	var out []hclsyntax.Expression
-	for _, a := range sortedAttributes(body) {
-		if a.Name != "after" {
-			out = append(out, a.Expr)
-		}
-	}
-	for _, b := range body.Blocks {
-		out = allExpressions(b.Body, out)
-	}
-	return out
-}
-
 // stepKey is the key of the instance that a reference means, "" for all.
 func stepKey(target *resourceDraft, t hcl.Traversal) string {
 	if target.forEach == nil || len(t) < 3 {
@@ -73,9 +62,9 @@ func stepKey(target *resourceDraft, t hcl.Traversal) string {
 // addresses are those of one instance, or of all where key is "".
 func (d *resourceDraft) addresses(key string) []Address {
 	var out []Address
-	for k, res := range d.instances {
-		if key == "" || k == key {
-			out = append(out, res.Address)
+	for _, m := range d.made {
+		if key == "" || m.key == key {
+			out = append(out, m.res.Address)
 		}
 	}
 	return out
@@ -101,10 +90,10 @@ func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may acces
 			}
 			if v.Type() == cty.String && !v.IsNull() {
 				key := v.AsString()
-				if _, has := target.instances[key]; has || target.unknownKeys {
+				if target.instance(key) != nil || target.unknownKeys {
 					return target.addresses(key), true
 				}
-				x.report(codeKey, e.Key.Range(), didYouMean(key, target.keys), fmt.Sprintf("%s has no instance %q", target.local(), key))
+				x.report(codeKey, e.Key.Range(), didYouMean(key, target.keys), fmt.Sprintf("%s has no instance %q", target.local, key))
 				return nil, false
 			}
 		}
@@ -120,7 +109,7 @@ func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may acces
 
 func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access) ([]Address, bool) {
 	kind := t.RootName()
-	if _, is := s.byKind[kind]; !is && x.run.options.Kinds.Resource(kind) == nil {
+	if x.run.options.Kinds.Resource(kind) == nil {
 		if !s.misnamed(kind, second(t)) {
 			x.report(codeAfter, t.SourceRange(), s.afterHint(t), "after")
 		}
@@ -135,7 +124,7 @@ func (x *evaluation) afterTraversal(s *serviceDraft, t hcl.Traversal, may access
 		steps = 3
 	}
 	if len(t) > steps {
-		x.report(codeAfter, t.SourceRange(), fmt.Sprintf("A resource is meant, not a field: write %s.", target.local()), "after")
+		x.report(codeAfter, t.SourceRange(), fmt.Sprintf("A resource is meant, not a field: write %s.", target.local), "after")
 		return nil, false
 	}
 	return target.addresses(key), true
@@ -146,7 +135,7 @@ func (s *serviceDraft) afterHint(t hcl.Traversal) string {
 	var called []string
 	for _, r := range s.resources {
 		if r.name == t.RootName() && !r.schema.Task {
-			called = append(called, r.local())
+			called = append(called, r.local)
 		}
 	}
 	if len(t) == 1 && len(called) == 1 {

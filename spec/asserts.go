@@ -14,17 +14,17 @@ func (x *evaluation) assert(b *hclsyntax.Block) {
 		return
 	}
 	d := &decoding{what: "assert", body: b.Body, args: []string{"condition", "message"}}
-	explained := map[string]bool{}
+	var explained names
 	for _, a := range sortedAttributes(b.Body) {
 		if !slices.Contains(d.args, a.Name) {
-			x.reportArgument(d, a, explained)
+			x.reportArgument(d, a, &explained)
 		}
 	}
 	for _, inner := range b.Body.Blocks {
-		x.reportBlock(d, inner, explained)
+		x.reportBlock(d, inner, &explained)
 	}
 	for _, name := range d.args {
-		if b.Body.Attributes[name] == nil && !explained[name] {
+		if b.Body.Attributes[name] == nil && !explained.has(name) {
 			x.report(codeMissing, b.TypeRange, "An assertion is a condition and what to say when it is false.", "assert", name)
 		}
 	}

@@ -15,15 +15,26 @@ import (
 type part struct {
 	schema  *Schema
 	value   reflect.Value // of the struct, addressable
-	unknown map[string]bool
-	failed  map[string]bool // arguments and blocks that hold less than was written
-	refused []string        // arguments that the struct finds mistaken
+	unknown names
+	failed  names // arguments and blocks that hold less than was written
+	refused names // arguments that the struct finds mistaken
+}
+
+// names are a few of those of a schema. Most are none, which costs nothing.
+type names []string
+
+func (n names) has(name string) bool { return slices.Contains(n, name) }
+
+func (n *names) add(name string) {
+	if !n.has(name) {
+		*n = append(*n, name)
+	}
 }
 
 func (r *run) newPart(s *Schema) *part {
 	v := reflect.New(s.Type).Elem()
 	v.Set(r.factsOf(s).defaults) // slices and maps are shared: a Config is never changed
-	return &part{schema: s, value: v, unknown: map[string]bool{}, failed: map[string]bool{}}
+	return &part{schema: s, value: v}
 }
 
 // facts are what follows from a schema.
@@ -91,65 +102,69 @@ type decoding struct {
 // where the reason lies.
 func (x *evaluation) decode(d *decoding) outcome {
 	result := evaluated
-	places := make(map[string]hcl.Range, len(d.body.Attributes)) // of what is written, right or wrong
-	explained := map[string]bool{}                               // missing arguments that a misspelt one explains
+	var explained names // missing arguments that a misspelt one explains
 	for _, a := range sortedAttributes(d.body) {
-		places[a.Name] = a.Expr.Range()
 		if slices.Contains(d.args, a.Name) {
 			continue
 		}
 		p, f := d.field(a.Name)
 		if f == nil {
-			x.reportArgument(d, a, explained)
+			x.reportArgument(d, a, &explained)
 			result = failed
 			continue
 		}
 		x.deprecated(f, a)
 		if x.decodeArgument(d, p, f, a) == failed {
-			result, p.failed[f.Name] = failed, true
+			result = failed
+			p.failed.add(f.Name)
 		}
 	}
-	seen := map[string]*hclsyntax.Block{}
+	var seen []*hclsyntax.Block // the first of each that may be there once
 	for _, b := range d.body.Blocks {
 		if slices.Contains(d.blocks, b.Type) {
 			continue
 		}
 		p, def := d.block(b.Type)
 		if def == nil {
-			x.reportBlock(d, b, explained)
+			x.reportBlock(d, b, &explained)
 			result = failed
 			continue
 		}
-		if first := seen[b.Type]; first != nil && !def.Many {
-			x.report(codeBlockTwice, b.TypeRange, fmt.Sprintf("The first is at %s: write both into one.", place(first.TypeRange)), d.what, b.Type)
-			result = failed
-			continue
+		if !def.Many {
+			if i := slices.IndexFunc(seen, func(first *hclsyntax.Block) bool { return first.Type == b.Type }); i >= 0 {
+				x.report(codeBlockTwice, b.TypeRange, fmt.Sprintf("The first is at %s: write both into one.", place(seen[i].TypeRange)), d.what, b.Type)
+				result = failed
+				continue
+			}
+			seen = append(seen, b)
 		}
-		seen[b.Type] = b
 		if x.decodeBlock(d, p, def, b) == failed {
 			result = failed
 			// The language's own blocks are judged apart from what is around them.
-			p.failed[def.Name] = p.failed[def.Name] || !slices.Contains(Language(), p.schema)
+			if !slices.Contains(language, p.schema) {
+				p.failed.add(def.Name)
+			}
 		}
 	}
 	for _, p := range d.parts {
 		for i := range p.schema.Fields {
 			f := &p.schema.Fields[i]
-			if _, written := places[f.Name]; f.Required && !written {
-				if !explained[f.Name] {
+			if f.Required && d.body.Attributes[f.Name] == nil {
+				if !explained.has(f.Name) {
 					x.report(codeMissing, d.at, fmt.Sprintf("Add %s. %s", exampleOf(f), f.Doc), d.what, f.Name)
 				}
-				result, p.failed[f.Name] = failed, true
+				result = failed
+				p.failed.add(f.Name)
 			}
-			if explained[f.Name] {
-				p.failed[f.Name] = true
+			if explained.has(f.Name) {
+				p.failed.add(f.Name)
 			}
 		}
 	}
-	result = max(result, x.validate(d, places))
-	x.doubts(d, places)
+	result = max(result, x.validate(d))
+	x.doubts(d)
 	if result != failed && x.run.options.Notes {
-		x.notes(d, places)
+		x.notes(d)
 	}
 	return result
 }
@@ -172,6 +187,14 @@ func (d *decoding) block(name string) (*part, *Block) {
 		}
 	}
 	return nil, nil
+}
+
+// placeOf is where an argument is written, or else should be.
+func (d *decoding) placeOf(argument string) hcl.Range {
+	if a := d.body.Attributes[argument]; a != nil {
+		return a.Expr.Range()
+	}
+	return d.at
 }
 
 func (d *decoding) names() (args, blocks []string) {
@@ -212,6 +235,12 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 		}
 		return evaluated
 	}
+	field := p.value.FieldByIndex(f.Index)
+	if field.Kind() == reflect.Slice {
+		if texts, are := textsOf(v); are {
+			return x.decodeTexts(d, f, field, texts, a)
+		}
+	}
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
@@ -229,14 +258,31 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 			x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 			return failed
 		}
-		p.unknown[f.Name] = true
+		p.unknown.add(f.Name)
 		return evaluated
 	}
-	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
+	if m := setValue(field, f, v); m != nil {
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
 	}
-	x.exposed(d, f, p.value.FieldByIndex(f.Index), a)
+	x.exposed(d, f, field, a)
+	return evaluated
+}
+
+// decodeTexts decodes a list of which nothing is left to be found out.
+func (x *evaluation) decodeTexts(d *decoding, f *Field, field reflect.Value, texts []string, a *hclsyntax.Attribute) outcome {
+	size := 0
+	for _, t := range texts {
+		size += len(t)
+	}
+	if x.run.budget.holdMeasured(1+len(texts), size, &x.run.budget.kept) != nil {
+		return failed
+	}
+	if m := setTexts(field, f, texts); m != nil {
+		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+		return failed
+	}
+	x.exposed(d, f, field, a)
 	return evaluated
 }
 
@@ -259,7 +305,7 @@ func (x *evaluation) decodeBlock(d *decoding, p *part, def *Block, b *hclsyntax.
 	inner := x.run.newPart(def.Schema)
 	result := x.decode(&decoding{what: b.Type, body: b.Body, at: b.TypeRange, parts: []*part{inner}, may: d.may, ctx: d.ctx})
 	if len(inner.unknown) > 0 {
-		p.unknown[def.Name] = true
+		p.unknown.add(def.Name)
 	}
 	field := p.value.FieldByIndex(def.Index)
 	if def.Many {
@@ -271,20 +317,17 @@ func (x *evaluation) decodeBlock(d *decoding, p *part, def *Block, b *hclsyntax.
 }
 
 // validate asks the structs for what their tags don't say.
-func (x *evaluation) validate(d *decoding, places map[string]hcl.Range) outcome {
+func (x *evaluation) validate(d *decoding) outcome {
 	result := evaluated
 	for _, p := range d.parts {
 		for _, problem := range p.problems() {
-			at, written := places[problem.Field]
-			if !written {
-				at = d.at
-			}
+			at := d.at
 			if a := d.body.Attributes[problem.Field]; a != nil {
 				at = elementAt(a.Expr, problem)
 			}
 			x.report(codeInvalid, at, problem.Detail, problem.Summary)
 			result = failed
-			p.refused = append(p.refused, problem.Field)
+			p.refused.add(problem.Field)
 		}
 	}
 	return result

@@ -142,7 +142,9 @@ func (e *encoding) value(v reflect.Value) {
 
 func digestOf(encoded []byte) Digest {
 	h := sha256.Sum256(encoded)
-	return Digest(hex.EncodeToString(h[:]))
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], h[:])
+	return Digest(text[:])
 }
 
 // encodings are those that are not in use, for their memory.
@@ -183,8 +185,8 @@ func (r *run) digestService(s *Service) {
 		e.text(t)
 	}
 	e.value(reflect.ValueOf(s.Nodes == nil))
-	for _, v := range []any{s.Nodes, s.Requires, s.With, s.Apart, s.Count, s.MaxPerNode, s.Memory, s.CPU, s.RTO, s.RPO, s.MaximumLag, s.Placement, s.Reload, s.Drills} {
-		e.value(reflect.ValueOf(v))
+	for _, v := range []any{&s.Nodes, &s.Requires, &s.With, &s.Apart, &s.Count, &s.MaxPerNode, &s.Memory, &s.CPU, &s.RTO, &s.RPO, &s.MaximumLag, &s.Placement, &s.Reload, &s.Drills} {
+		e.value(reflect.ValueOf(v).Elem())
 	}
 	for _, res := range s.Resources {
 		e.text(string(res.Address))
@@ -193,15 +195,15 @@ func (r *run) digestService(s *Service) {
 			e.text(string(a))
 		}
 		e.text(res.OnStuck)
-		for _, v := range []any{res.Hooks, res.Restart, res.Timeouts, res.Optional, res.Standby, res.Monitor, res.Disabled, res.Tags, res.ReadyByChecks} {
-			e.value(reflect.ValueOf(v))
+		for _, v := range []any{&res.Hooks, &res.Restart, &res.Timeouts, &res.Optional, &res.Standby, &res.Monitor, &res.Disabled, &res.Tags, &res.ReadyByChecks} {
+			e.value(reflect.ValueOf(v).Elem())
 		}
 		e.number(int64(len(res.Checks)))
 		for _, c := range res.Checks {
 			e.text(c.Name)
 			e.text(string(c.Digest))
-			for _, v := range []any{c.Every, c.Timeout, c.Fall, c.Rise, c.OnFall} {
-				e.value(reflect.ValueOf(v))
+			for _, v := range []any{&c.Every, &c.Timeout, &c.Fall, &c.Rise, &c.OnFall} {
+				e.value(reflect.ValueOf(v).Elem())
 			}
 		}
 	}
@@ -211,8 +213,8 @@ func (r *run) digestService(s *Service) {
 	for _, t := range s.Tasks {
 		e.text(string(t.Address))
 		e.text(string(t.Digest))
-		for _, v := range []any{t.After, t.Disabled, t.Tags, t.Task.Text, t.Task.Zone, t.Task.Spread, t.Task.Timeout, t.Task.Missed} {
-			e.value(reflect.ValueOf(v))
+		for _, v := range []any{&t.After, &t.Disabled, &t.Tags, &t.Task.Text, &t.Task.Zone, &t.Task.Spread, &t.Task.Timeout, &t.Task.Missed} {
+			e.value(reflect.ValueOf(v).Elem())
 		}
 	}
 	s.Digest = digestOf(e.buf)

@@ -3,9 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -22,7 +20,7 @@ type doubt struct {
 }
 
 // doubts asks the structs. What is mistaken, or not known yet, is not judged.
-func (x *evaluation) doubts(d *decoding, places map[string]hcl.Range) {
+func (x *evaluation) doubts(d *decoding) {
 	for _, p := range d.parts {
 		asked, is := p.value.Addr().Interface().(doubter)
 		if !is {
@@ -30,7 +28,7 @@ func (x *evaluation) doubts(d *decoding, places map[string]hcl.Range) {
 		}
 		for _, u := range asked.doubts() {
 			if !slices.ContainsFunc(u.reads, p.missing) {
-				x.report(u.code, places[u.field], u.detail, u.args...)
+				x.report(u.code, d.placeOf(u.field), u.detail, u.args...)
 			}
 		}
 	}
@@ -77,15 +75,14 @@ func (d *resourceDraft) notStarted(key string, own *part) {
 }
 
 // afterOff says what an instance waits for in vain.
-func (x *evaluation) afterOff(s *serviceDraft, d *resourceDraft, own *part, after []Address) {
+func (x *evaluation) afterOff(d *resourceDraft, own *part, after []Address) {
 	if own.missing("disabled") || own.value.FieldByIndex(own.schema.Field("disabled").Index).Bool() {
 		return
 	}
-	for local, at := range d.edges {
-		kind, name, _ := strings.Cut(local, ".")
-		target := s.find(kind, name)
+	for _, edge := range d.edges {
+		target := edge.to
 		for _, key := range target.keys {
-			res := target.instances[key]
+			res := target.instance(key)
 			if !target.off[key] || res == nil || !slices.Contains(after, res.Address) {
 				continue
 			}
@@ -93,9 +90,9 @@ func (x *evaluation) afterOff(s *serviceDraft, d *resourceDraft, own *part, afte
 			if d.schema.Task {
 				never = "run"
 			}
-			x.report(codeAfterOff, at, fmt.Sprintf(
+			x.report(codeAfterOff, edge.at, fmt.Sprintf(
 				"%s waits for it, and is never %s. It is disabled at %s: remove that, or the reference, or disable %s too. With optional = true there it holds up nothing.",
-				d.local(), never, place(target.block.Body.Attributes["disabled"].NameRange), d.local()), res.Address.Local())
+				d.local, never, place(target.block.Body.Attributes["disabled"].NameRange), d.local), res.Address.Local())
 			break
 		}
 	}

@@ -22,6 +22,7 @@ type evaluation struct {
 	file     *file
 	stack    []*definition // definitions that wait for this one
 	node     Node          // "": none in particular
+	sees     nodeValues    // of the node
 	findings []Finding
 	onEach   distinct // what was found for single nodes
 	vars     *hcl.EvalContext
@@ -50,6 +51,30 @@ func (x *evaluation) variables(e hclsyntax.Expression) []hcl.Traversal {
 	return out
 }
 
+// reading is an expression that reads something.
+type reading struct {
+	expr  hclsyntax.Expression
+	names []hcl.Traversal
+}
+
+// readings lists the expressions that read something: those of a body, in the order of
+// the text, and behind them those of the blocks in it.
+func (x *evaluation) readings(body *hclsyntax.Body) []reading { return x.appendReadings(nil, body) }
+
+func (x *evaluation) appendReadings(out []reading, body *hclsyntax.Body) []reading {
+	own := len(out)
+	for _, a := range body.Attributes {
+		if names := x.variables(a.Expr); len(names) > 0 {
+			out = append(out, reading{a.Expr, names})
+		}
+	}
+	slices.SortFunc(out[own:], func(a, b reading) int { return a.expr.StartRange().Start.Byte - b.expr.StartRange().Start.Byte })
+	for _, b := range body.Blocks {
+		out = x.appendReadings(out, b.Body)
+	}
+	return out
+}
+
 // access says what an expression at its place may read beside var and local.
 type access struct {
 	node, each bool
@@ -69,30 +94,34 @@ func (x *evaluation) report(code string, at hcl.Range, detail string, args ...an
 }
 
 // readNames notes the variables and locals that expressions read, and their values.
-func (x *evaluation) readNames(exprs ...hclsyntax.Expression) []read {
-	names, whole := map[string]bool{}, map[string]*value{}
-	for _, e := range exprs {
-		for _, t := range x.variables(e) {
+func (x *evaluation) readNames(all []reading) []read {
+	var names []string
+	var whole map[string]*value // by prefix
+	for _, r := range all {
+		for _, t := range r.names {
 			prefix := t.RootName() + "."
 			if prefix != "var." && prefix != "local." {
 				continue
 			}
 			if name := second(t); name != "" {
-				names[prefix+name] = true
+				names = append(names, prefix+name)
 			} else if len(t) == 1 {
 				all := x.run.visible(x.file.folder, prefix)
-				whole[prefix] = namesOf(all)
-				for _, n := range all {
-					names[n] = true
+				if whole == nil {
+					whole = map[string]*value{}
 				}
+				whole[prefix] = namesOf(all)
+				names = append(names, all...)
 			}
 		}
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	reads := make([]read, 0, len(names)+len(whole))
 	for _, prefix := range slices.Sorted(maps.Keys(whole)) {
 		reads = append(reads, read{prefix, whole[prefix]})
 	}
-	for _, n := range slices.Sorted(maps.Keys(names)) {
+	for _, n := range names {
 		reads = append(reads, read{n, x.run.valueOf(x.file.folder, n, x.stack)})
 	}
 	return reads
@@ -131,9 +160,16 @@ func (x *evaluation) context(reads []read, f *file) *hcl.EvalContext {
 		}
 	}
 	ctx := x.run.base.NewChild()
-	ctx.Variables = map[string]cty.Value{"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals)}
+	ctx.Variables = map[string]cty.Value{"var": objectOf(vars), "local": objectOf(locals)}
 	ctx.Functions = map[string]function.Function{"file": x.fileFunction(), "secret": x.secretFunction()}
 	return ctx
+}
+
+func objectOf(values map[string]cty.Value) cty.Value {
+	if len(values) == 0 {
+		return cty.EmptyObjectVal
+	}
+	return cty.ObjectVal(values)
 }
 
 // eval evaluates an expression. Its value may be unknown, or hold unknown parts.

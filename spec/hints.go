@@ -14,7 +14,7 @@ import (
 
 // reportArgument says of an argument that there is not what was most likely meant. What
 // it explains is not missing besides.
-func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained map[string]bool) {
+func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explained *names) {
 	if x.reportForTask(d, a.Name, a.NameRange) {
 		return
 	}
@@ -27,13 +27,13 @@ func (x *evaluation) reportArgument(d *decoding, a *hclsyntax.Attribute, explain
 }
 
 // reportBlock does so of a block.
-func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[string]bool) {
+func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained *names) {
 	if x.reportForTask(d, b.Type, b.TypeRange) {
 		return
 	}
 	args, blocks := d.names()
 	if slices.Contains(args, b.Type) {
-		explained[b.Type] = true
+		explained.add(b.Type)
 		x.report(codeIsArgument, b.TypeRange, fmt.Sprintf("Write %s = … with an equals sign.", b.Type), b.Type)
 		return
 	}
@@ -43,7 +43,7 @@ func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[
 	} else if n := meant(b.Type, blocks); n != "" {
 		detail = fmt.Sprintf("Did you mean %q?", n)
 	} else if n := meant(b.Type, args); n != "" {
-		explained[n] = true
+		explained.add(n)
 		detail = fmt.Sprintf("Did you mean %s = …?", n)
 	} else if detail = x.elsewhere(d, b.Type, explained); detail == "" {
 		detail = "Remove it."
@@ -55,7 +55,7 @@ func (x *evaluation) reportBlock(d *decoding, b *hclsyntax.Block, explained map[
 }
 
 // instead is what to write instead of an argument that there is not.
-func (x *evaluation) instead(d *decoding, word string, args, blocks []string, explained map[string]bool) string {
+func (x *evaluation) instead(d *decoding, word string, args, blocks []string, explained *names) string {
 	missing := args[:0:0]
 	for _, n := range args {
 		if _, written := d.body.Attributes[n]; !written {
@@ -74,7 +74,7 @@ func (x *evaluation) instead(d *decoding, word string, args, blocks []string, ex
 			case slices.Contains(blocks, n):
 				return fmt.Sprintf("Did you mean the block %s { … }?", n)
 			case slices.Contains(missing, n):
-				explained[n] = true
+				explained.add(n)
 				return fmt.Sprintf("Did you mean %q?", n)
 			}
 			return fmt.Sprintf("Did you mean %q? That is set already.", n)
@@ -105,7 +105,7 @@ func (d *decoding) explainedAs() string {
 // elsewhere says where a word stands that means nothing here, "" where it stands nowhere.
 // A word of another kind says that the kind is the mistake: what this one needs is not
 // missed then.
-func (x *evaluation) elsewhere(d *decoding, word string, explained map[string]bool) string {
+func (x *evaluation) elsewhere(d *decoding, word string, explained *names) string {
 	for _, p := range d.parts {
 		for _, b := range p.schema.Blocks {
 			if b.Schema.Field(word) != nil {
@@ -149,7 +149,7 @@ func (x *evaluation) elsewhere(d *decoding, word string, explained map[string]bo
 	for _, p := range d.parts {
 		for i := range p.schema.Fields {
 			if p.schema.Fields[i].Required {
-				explained[p.schema.Fields[i].Name] = true
+				explained.add(p.schema.Fields[i].Name)
 			}
 		}
 	}

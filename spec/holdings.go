@@ -59,6 +59,9 @@ func (p *part) claims() (found []Claim, lost bool) {
 		return nil, false
 	}
 	found = slices.DeleteFunc(c.Claims(), func(c Claim) bool { return c.Value == "" || p.doubtful(topOf(c.Field)) })
+	if p.complete() {
+		return found, false
+	}
 	lasting := func(index []int, values []reflect.Value) {
 		for _, value := range values {
 			other := reflect.New(p.schema.Type)
@@ -89,7 +92,7 @@ func (p *part) claims() (found []Claim, lost bool) {
 }
 
 // doubtful says whether an argument is mistaken, or not known yet.
-func (p *part) doubtful(name string) bool { return p.missing(name) || slices.Contains(p.refused, name) }
+func (p *part) doubtful(name string) bool { return p.missing(name) || p.refused.has(name) }
 
 // topOf is the argument or block that a field of a claim begins with.
 func topOf(field string) string {

@@ -244,9 +244,9 @@ func (r *run) looksFor(code string, here, anywhere bool) bool {
 	return nodes || !here
 }
 
-// variesIn says whether expressions read what may differ from node to node.
-func (x *evaluation) variesIn(exprs []hclsyntax.Expression) bool {
-	return slices.ContainsFunc(exprs, func(e hclsyntax.Expression) bool {
-		return slices.ContainsFunc(x.variables(e), func(t hcl.Traversal) bool { return t.RootName() == "node" || t.RootName() == "cluster" })
+// varies says whether expressions read what may differ from node to node.
+func varies(all []reading) bool {
+	return slices.ContainsFunc(all, func(r reading) bool {
+		return slices.ContainsFunc(r.names, func(t hcl.Traversal) bool { return t.RootName() == "node" || t.RootName() == "cluster" })
 	})
 }

@@ -15,6 +15,9 @@ func (p *part) problems() []Problem {
 		return nil
 	}
 	found := slices.DeleteFunc(v.Validate(), func(m Problem) bool { return p.missing(m.Field) })
+	if len(found) == 0 || p.complete() {
+		return found
+	}
 	for i := range p.schema.Fields {
 		if f := &p.schema.Fields[i]; p.missing(f.Name) {
 			found = p.lasting(found, f.Index, alternatives(p.value.FieldByIndex(f.Index), f))
@@ -28,7 +31,10 @@ func (p *part) problems() []Problem {
 	return found
 }
 
-func (p *part) missing(name string) bool { return p.failed[name] || p.unknown[name] }
+func (p *part) missing(name string) bool { return p.failed.has(name) || p.unknown.has(name) }
+
+// complete says whether all that was written is there.
+func (p *part) complete() bool { return len(p.failed)+len(p.unknown) == 0 }
 
 // lasting are the problems that there are also with each of the values in a field.
 func (p *part) lasting(found []Problem, index []int, values []reflect.Value) []Problem {

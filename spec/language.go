@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -99,9 +100,9 @@ var (
 
 // Language returns the schemas of what every service, resource, task and check takes, for
 // the manual, completion and explain. after and for_each stand beside them.
-func Language() []*Schema {
-	return []*Schema{serviceSchema, resourceSchema, taskSchema, checkSchema, drillSchema}
-}
+func Language() []*Schema { return slices.Clone(language) }
+
+var language = []*Schema{serviceSchema, resourceSchema, taskSchema, checkSchema, drillSchema}
 
 func atLeast(n, least int, field, what string) []Problem {
 	if n >= least {
@@ -206,15 +207,16 @@ func exportsOf(s *Schema) []string {
 	return names
 }
 
-// exportedValues gives what siblings read of a resource; the rest is not known.
-func exportedValues(s *Schema, exported []string, p *part) map[string]cty.Value {
+// exported is what siblings read of a resource; the rest is not known.
+func (l *Loader) exported(p *part) map[string]cty.Value {
+	s, exported := p.schema, l.factsOf(p.schema).exports
 	out := make(map[string]cty.Value, len(exported))
 	for _, n := range exported {
 		out[n] = cty.DynamicVal
 	}
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.Export && !p.unknown[f.Name] {
+		if f.Export && !p.unknown.has(f.Name) {
 			out[f.Name] = toCty(p.value.FieldByIndex(f.Index), f.Type)
 		}
 	}

@@ -27,10 +27,11 @@ type stray struct {
 type mounted struct {
 	at      map[string][]*occupant // by mount point
 	parents map[string][]string    // the last parts of the mount points in a folder, sorted
-	above   map[string]bool        // folders that a mount point is somewhere below
-	after   map[Address]*Resource
-	looks   int // how many names were compared
-	early   int // how many uses were reported as too early
+	above   map[string]bool        // folders that a mount point is somewhere below; it and parents are made once they are asked for
+	all     []*occupant
+	after   map[Address]*Resource // made once it is asked for
+	looks   int                   // how many names were compared
+	early   int                   // how many uses were reported as too early
 }
 
 // maxLooks bounds the names that are compared for one service.
@@ -58,28 +59,30 @@ func upward(p string) iter.Seq[string] {
 }
 
 func (s *serviceDraft) mounted() *mounted {
-	m := &mounted{at: map[string][]*occupant{}, parents: map[string][]string{}, above: map[string]bool{}, after: map[Address]*Resource{}}
+	m := &mounted{at: map[string][]*occupant{}, all: s.occupants}
 	for _, o := range s.occupants {
-		if o.res != nil {
-			m.after[o.res.Address] = o.res
-		}
 		for _, c := range o.mounts {
-			if m.at[c.Value] == nil {
-				m.parents[path.Dir(c.Value)] = append(m.parents[path.Dir(c.Value)], path.Base(c.Value))
-				for dir := range upward(path.Dir(c.Value)) {
-					if m.above[dir] {
-						break
-					}
-					m.above[dir] = true
-				}
-			}
 			m.at[c.Value] = append(m.at[c.Value], o)
+		}
+	}
+	return m
+}
+
+// place notes what is around the mount points, for paths that are on none of them.
+func (m *mounted) place() {
+	m.parents, m.above = map[string][]string{}, map[string]bool{}
+	for point := range m.at {
+		m.parents[path.Dir(point)] = append(m.parents[path.Dir(point)], path.Base(point))
+		for dir := range upward(path.Dir(point)) {
+			if m.above[dir] {
+				break
+			}
+			m.above[dir] = true
 		}
 	}
 	for _, names := range m.parents {
 		slices.Sort(names)
 	}
-	return m
 }
 
 // provider is the mount that a path is on, the deepest one where mounts are nested.
@@ -110,10 +113,12 @@ func (x *evaluation) checkPaths(s *serviceDraft) (strays []stray) {
 			for _, p := range u.paths {
 				switch providers := m.provider(p); {
 				case providers != nil:
-					x.checkAfter(m, o, providers, p, u.at(), told)
+					if m.tooEarly(o, providers, told) {
+						x.reportEarly(o, providers[0], p, o.usedAt(u))
+					}
 				case !o.makes && !lost && !u.program && len(strays) < maxStrays:
 					if s, is := m.stray(p); is {
-						if s.at = u.at(); o.draft.readsNode {
+						if s.at = o.usedAt(u); o.draft.readsNode {
 							s.node = x.node.Name
 						}
 						strays = append(strays, s)
@@ -122,8 +127,8 @@ func (x *evaluation) checkPaths(s *serviceDraft) (strays []stray) {
 			}
 		}
 		for _, c := range o.mounts {
-			if providers := m.provider(path.Dir(c.Value)); providers != nil {
-				x.checkAfter(m, o, providers, c.Value, o.place(c.Field), told)
+			if providers := m.provider(path.Dir(c.Value)); providers != nil && m.tooEarly(o, providers, told) {
+				x.reportEarly(o, providers[0], c.Value, o.place(c.Field))
 			}
 		}
 	}
@@ -134,7 +139,8 @@ func (x *evaluation) checkPaths(s *serviceDraft) (strays []stray) {
 type use struct {
 	paths   []string
 	program bool
-	at      func() hcl.Range
+	field   string
+	word    int // the number of the word in the field
 }
 
 // programs are the arguments whose first word is a program: it lies wherever it was installed.
@@ -157,39 +163,41 @@ func (o *occupant) uses() (out []use) {
 				continue
 			}
 			out = append(out, use{
-				paths: paths, program: i == 0 && slices.Contains(programs, field),
-				at: func() hcl.Range {
-					if strings.Contains(field, ".") && o.draft.block.Body.Attributes[topOf(field)] != nil { // an element of a map
-						return o.place(field)
-					}
-					return o.place(fmt.Sprintf("%s.%d", field, i))
-				},
+				paths: paths, program: i == 0 && slices.Contains(programs, field), field: field, word: i,
 			})
 		}
 	}
 	return out
 }
 
+func (o *occupant) usedAt(u use) hcl.Range {
+	if strings.Contains(u.field, ".") && o.draft.block.Body.Attributes[topOf(u.field)] != nil { // an element of a map
+		return o.place(u.field)
+	}
+	return o.place(fmt.Sprintf("%s.%d", u.field, u.word))
+}
+
 func (o *occupant) place(field string) hcl.Range {
 	return placeOf(o.draft.block.Body, field, o.draft.block.TypeRange)
 }
 
-// checkAfter reports an occupant that uses a path on a mount and may start before it.
-// Where it is the mount that waits, the order is as it was meant.
-func (x *evaluation) checkAfter(m *mounted, o *occupant, providers []*occupant, p string, at hcl.Range, told map[*occupant]bool) {
+// tooEarly says whether an occupant that uses a path on a mount may start before it, and
+// that is still to be told. Where it is the mount that waits, the order is as it was meant.
+func (m *mounted) tooEarly(o *occupant, providers []*occupant, told map[*occupant]bool) bool {
 	for _, by := range providers {
 		if by == o || by.off || by.res == nil || told[by] {
-			return
+			return false
 		}
 		told[by] = true
 		if m.waits(o.res, by.res) || m.waits(by.res, o.res) {
-			return
+			return false
 		}
 	}
-	if m.early++; m.early > maxEarly {
-		return
-	}
-	by := providers[0]
+	m.early++
+	return m.early <= maxEarly
+}
+
+func (x *evaluation) reportEarly(o, by *occupant, p string, at hcl.Range) {
 	local := by.res.Address.Local()
 	x.report(codeNotAfter, at, fmt.Sprintf("Add after = [%s], or read %s.path in place of the text: the mount is at %s.", local, local, place(by.draft.block.TypeRange)),
 		p, local, o.res.Address.Local())
@@ -197,6 +205,17 @@ func (x *evaluation) checkAfter(m *mounted, o *occupant, providers []*occupant, 
 
 // waits says whether one resource comes after another, directly or not.
 func (m *mounted) waits(who, whom *Resource) bool {
+	if slices.Contains(who.After, whom.Address) { // as nearly all that wait do
+		return true
+	}
+	if m.after == nil {
+		m.after = make(map[Address]*Resource, len(m.all))
+		for _, o := range m.all {
+			if o.res != nil {
+				m.after[o.res.Address] = o.res
+			}
+		}
+	}
 	seen := map[Address]bool{}
 	next := []*Resource{who}
 	for len(next) > 0 {
@@ -240,6 +259,9 @@ var installed = map[string]bool{
 
 // stray says whether a path looks as if a mount of the service should provide it.
 func (m *mounted) stray(p string) (stray, bool) {
+	if m.parents == nil {
+		m.place()
+	}
 	if m.above[p] || commonFolders[p] {
 		return stray{}, false
 	}
@@ -264,7 +286,7 @@ func (m *mounted) stray(p string) (stray, bool) {
 		}
 		point := path.Join(dir, best)
 		by := m.at[point][0].draft
-		return stray{path: p, beside: point, because: fmt.Sprintf("%s at %s", by.local(), place(by.block.TypeRange)), slip: slip}, true
+		return stray{path: p, beside: point, because: fmt.Sprintf("%s at %s", by.local, place(by.block.TypeRange)), slip: slip}, true
 	}
 	return stray{}, false
 }

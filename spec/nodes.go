@@ -51,9 +51,23 @@ func (n Node) value() cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{"name": name, "labels": labels})
 }
 
+// nodeValues are what expressions see of a node and its cluster.
+type nodeValues struct{ node, cluster cty.Value }
+
+func (n Node) values() nodeValues {
+	cluster := cty.UnknownVal(cty.String)
+	if n.Cluster != "" {
+		cluster = cty.StringVal(n.Cluster)
+	}
+	return nodeValues{n.value(), cty.ObjectVal(map[string]cty.Value{"name": cluster})}
+}
+
+// someNode is what expressions see of a node that is not known.
+var someNode = Node{}.value()
+
 // on is the evaluation of the same file for one node.
 func (x *evaluation) on(n Node) *evaluation {
-	return &evaluation{run: x.run, file: x.file, node: n, vars: x.vars, read: x.read}
+	return &evaluation{run: x.run, file: x.file, node: n, sees: n.values(), vars: x.vars, read: x.read}
 }
 
 // differs says whether what a block reads may differ between the nodes that are known.
@@ -61,8 +75,8 @@ func (x *evaluation) differs(body *hclsyntax.Body) bool {
 	if len(x.run.options.Nodes) == 0 {
 		return false
 	}
-	for _, e := range allExpressions(body, nil) {
-		for _, t := range x.variables(e) {
+	for _, r := range x.readings(body) {
+		for _, t := range r.names {
 			if root := t.RootName(); root == "node" || root == "cluster" && x.node.Cluster == "" {
 				return true
 			}

@@ -54,3 +54,26 @@ func PageOf(code string) Page {
 	}
 	return p
 }
+
+// titles are of the codes whose findings have no wording in common.
+var titles = map[string]string{
+	codeSyntax:       "broken syntax",
+	codeKey:          "a reference to an instance that does not exist",
+	codeEvaluation:   "an expression without a value",
+	codeForEach:      "for_each makes no instances of this",
+	codeInvalid:      "a value that the kind refuses",
+	codeSchedule:     "not a schedule",
+	codeNote:         "what a kind leaves open",
+	codeNoCommonNode: "no node for services that belong together, or apart",
+	codeNeverMet:     "a requirement that does not come up by itself",
+}
+
+var holes = strings.NewReplacer("%q", "“…”", "%s", "…", "%d", "…", "%v", "…")
+
+// Title is what all findings of the code have in common, with … for what differs.
+func (c *Code) Title() string {
+	if t := titles[c.Code]; t != "" {
+		return t
+	}
+	return holes.Replace(c.Summary)
+}

@@ -244,6 +244,9 @@ func invalidUTF8(src []byte) int {
 // Most files have too few brackets and operators for that; only the others pay for
 // a look at their tokens.
 func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
+	if len(src) < maxOperators {
+		return hcl.Range{}, false
+	}
 	suspects := 0
 	for _, c := range src {
 		switch c {
@@ -290,6 +293,9 @@ func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
 
 // endlessDigits finds a number so long that parsing it takes seconds.
 func endlessDigits(name string, src []byte) (hcl.Range, bool) {
+	if len(src) <= maxDigits {
+		return hcl.Range{}, false
+	}
 	run := 0
 	for _, c := range src {
 		if '0' <= c && c <= '9' || c == '.' {

@@ -49,7 +49,7 @@ func (x *evaluation) checkRead(t hcl.Traversal, may access) bool {
 		return x.checkAttribute(t, "key", "value")
 	default:
 		if may.service != nil && may.reader != nil {
-			if _, is := may.service.byKind[root]; is || x.run.options.Kinds.Resource(root) != nil {
+			if x.run.options.Kinds.Resource(root) != nil {
 				_, _, ok := x.checkSibling(t, may, true)
 				return ok
 			}
@@ -85,8 +85,10 @@ func (x *evaluation) rootHint(root string, may access) string {
 	}
 	if may.reader != nil {
 		names = append(names, "service")
-		for kind := range may.service.byKind {
-			names = append(names, kind)
+		for _, r := range may.service.resources {
+			if !slices.Contains(names, r.kind) {
+				names = append(names, r.kind)
+			}
 		}
 	}
 	if n := Nearest(root, names); n != "" {
@@ -194,7 +196,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 		if !field {
 			detail = "A task runs now and then, so that nothing can start behind it: name a resource."
 		}
-		x.report(codeIsTask, sourceRange(t, 2), detail, target.local())
+		x.report(codeIsTask, sourceRange(t, 2), detail, target.local)
 		return target, "", false
 	}
 	if target.broken {
@@ -214,7 +216,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 			return target, "", false
 		}
 		key = stepName(t, 2)
-		if _, has := target.instances[key]; !has && !target.unknownKeys {
+		if target.instance(key) == nil && !target.unknownKeys {
 			x.report(codeKey, stepRange(t, 2), didYouMean(key, target.keys), fmt.Sprintf("%s.%s has no instance %q", kind, name, key))
 			return target, key, false
 		}

@@ -11,15 +11,6 @@ import (
 // Findings for the programs that show them in reviews and builds. Each of these writes
 // all findings, notes too, and leaves an error of the stream to the stream's owner.
 
-// sort is what all findings of the code have in common.
-func (f Finding) sort() string {
-	s := strings.NewReplacer("%q", "…", "%s", "…", "%d", "…").Replace(codeByName[f.Code].Summary)
-	if s == "…" {
-		return codeByName[f.Code].Why
-	}
-	return s
-}
-
 func (f Finding) message() string {
 	if f.Detail == "" {
 		return f.statement()

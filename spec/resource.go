@@ -2,8 +2,8 @@ package spec
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,19 +20,40 @@ const maxInstances = 1000 // of one for_each
 type resourceDraft struct {
 	block       *hclsyntax.Block
 	kind, name  string
+	local       string // kind.name
 	schema      *Schema
 	forEach     *hclsyntax.Attribute // nil: one instance with key ""
-	edges       map[string]hcl.Range // by local address: where it is referred to
-	instances   map[string]*Resource
-	keys        []string // in the order of evaluation
+	reads       []reading
+	edges       []edge   // in the order of their local addresses
+	made        []made   // sorted by key
+	keys        []string // of these, and of those with mistakes
 	unknownKeys bool
-	readsNode   bool                            // its values may differ from node to node
-	exports     map[string]map[string]cty.Value // by key
-	off         map[string]bool                 // by key, of what is never up: whether it is waited for
-	broken      bool                            // said why; what reads it is not looked at
+	readsNode   bool            // its values may differ from node to node
+	seen        cty.Value       // what object answers; cty.NilVal: not asked yet
+	off         map[string]bool // by key, of what is never up: whether it is waited for
+	broken      bool            // said why; what reads it is not looked at
 }
 
-func (d *resourceDraft) local() string { return d.kind + "." + d.name }
+// made is an instance without mistakes.
+type made struct {
+	key    string
+	res    *Resource
+	config *part
+}
+
+// instance is the one with a key, nil where there is none, or none without mistakes.
+func (d *resourceDraft) instance(key string) *Resource {
+	if i, there := slices.BinarySearchFunc(d.made, key, func(m made, key string) int { return strings.Compare(m.key, key) }); there {
+		return d.made[i].res
+	}
+	return nil
+}
+
+// edge is a resource that another refers to, and where it first does.
+type edge struct {
+	to *resourceDraft
+	at hcl.Range
+}
 
 // kindsIn lists the blocks of a service that are not its own: resources, or mistakes.
 func (x *evaluation) kindsIn(body *hclsyntax.Body) []string {
@@ -55,31 +76,32 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) (out, task
 	}
 	var graph dag.Graph[string]
 	for _, d := range s.resources {
-		d.edges = x.edges(s, d)
-		graph.Add(d.local(), slices.Collect(maps.Keys(d.edges))...)
+		d.reads = x.readings(d.block.Body)
+		d.edges = edges(s, d)
+		after := make([]string, len(d.edges))
+		for i, e := range d.edges {
+			after[i] = e.to.local
+		}
+		graph.Add(d.local, after...)
 	}
 	waves, left := graph.Waves()
 	x.reportCycles(s, left)
 	for _, wave := range waves {
 		for _, local := range wave {
-			kind, name, _ := strings.Cut(local, ".")
-			d := s.find(kind, name)
+			d := s.byLocal[local]
 			x.resource(s, d)
 			s.broken = s.broken || d.broken
-			for _, k := range d.keys {
-				switch res := d.instances[k]; {
-				case res == nil:
-				case res.Task != nil:
-					tasks = append(tasks, res)
-				default:
-					out = append(out, res)
+			for _, m := range d.made {
+				if m.res.Task != nil {
+					tasks = append(tasks, m.res)
+				} else {
+					out = append(out, m.res)
 				}
 			}
 		}
 	}
 	for _, local := range left { // for the mistakes in them that have nothing to do with the loop
-		kind, name, _ := strings.Cut(local, ".")
-		x.resource(s, s.find(kind, name))
+		x.resource(s, s.byLocal[local])
 	}
 	slices.SortFunc(tasks, func(a, b *Resource) int { return strings.Compare(string(a.Address), string(b.Address)) })
 	return out, tasks
@@ -107,16 +129,13 @@ func (x *evaluation) draft(s *serviceDraft, b *hclsyntax.Block) {
 		s.brokenNames[b.Type] = true
 		return
 	}
-	d := &resourceDraft{block: b, kind: b.Type, name: b.Labels[0], schema: schema, forEach: b.Body.Attributes["for_each"]}
-	if first := s.find(d.kind, d.name); first != nil {
-		x.report(codeTwiceName, b.LabelRanges[0], fmt.Sprintf("The first is at %s: give one of them another name.", place(first.block.TypeRange)), d.local())
+	d := &resourceDraft{block: b, kind: b.Type, name: b.Labels[0], local: b.Type + "." + b.Labels[0], schema: schema, forEach: b.Body.Attributes["for_each"]}
+	if first := s.byLocal[d.local]; first != nil {
+		x.report(codeTwiceName, b.LabelRanges[0], fmt.Sprintf("The first is at %s: give one of them another name.", place(first.block.TypeRange)), d.local)
 		s.broken = true
 		return
 	}
-	if s.byKind[d.kind] == nil {
-		s.byKind[d.kind] = map[string]*resourceDraft{}
-	}
-	s.byKind[d.kind][d.name] = d
+	s.byLocal[d.local] = d
 	s.resources = append(s.resources, d)
 }
 
@@ -151,21 +170,16 @@ func (x *evaluation) wrapped(b *hclsyntax.Block) string {
 }
 
 // edges lists the resources that a resource refers to, whether in after or in a value.
-func (x *evaluation) edges(s *serviceDraft, d *resourceDraft) map[string]hcl.Range {
-	var out map[string]hcl.Range
-	for _, e := range allExpressions(d.block.Body, nil) {
-		for _, t := range x.variables(e) {
+func edges(s *serviceDraft, d *resourceDraft) (out []edge) {
+	for _, r := range d.reads {
+		for _, t := range r.names {
 			if target := s.find(t.RootName(), second(t)); target != nil && !target.schema.Task {
-				if _, known := out[target.local()]; !known {
-					if out == nil {
-						out = map[string]hcl.Range{}
-					}
-					out[target.local()] = t.SourceRange()
-				}
+				out = append(out, edge{target, t.SourceRange()})
 			}
 		}
 	}
-	return out
+	slices.SortStableFunc(out, func(a, b edge) int { return strings.Compare(a.to.local, b.to.local) })
+	return slices.CompactFunc(out, func(a, b edge) bool { return a.to == b.to })
 }
 
 // reportCycles says which resources wait for each other. What is on a loop or behind
@@ -179,12 +193,11 @@ func (x *evaluation) reportCycles(s *serviceDraft, left []string) {
 	for {
 		var rest dag.Graph[string]
 		for _, local := range left {
-			kind, name, _ := strings.Cut(local, ".")
-			d := s.find(kind, name)
+			d := s.byLocal[local]
 			d.broken = true
-			for next := range d.edges {
-				if !told[local] && !told[next] {
-					rest.Add(local, next)
+			for _, next := range d.edges {
+				if !told[local] && !told[next.to.local] {
+					rest.Add(local, next.to.local)
 				}
 			}
 		}
@@ -201,19 +214,19 @@ func (x *evaluation) reportCycles(s *serviceDraft, left []string) {
 
 func (x *evaluation) reportCycle(s *serviceDraft, loop []string) {
 	var lines []string
-	for i, local := range loop {
-		next := loop[(i+1)%len(loop)]
-		kind, name, _ := strings.Cut(local, ".")
-		lines = append(lines, fmt.Sprintf("%s is after %s at %s", local, next, place(s.find(kind, name).edges[next])))
+	edgeAt := func(i int) hcl.Range {
+		all, next := s.byLocal[loop[i]].edges, loop[(i+1)%len(loop)]
+		return all[slices.IndexFunc(all, func(e edge) bool { return e.to.local == next })].at
 	}
-	kind, name, _ := strings.Cut(loop[0], ".")
-	at := s.find(kind, name).edges[loop[1%len(loop)]]
-	x.report(codeCycle, at, strings.Join(lines, "; ")+". Remove one of these references.", strings.Join(append(loop, loop[0]), " → "))
+	for i, local := range loop {
+		lines = append(lines, fmt.Sprintf("%s is after %s at %s", local, loop[(i+1)%len(loop)], place(edgeAt(i))))
+	}
+	x.report(codeCycle, edgeAt(0), strings.Join(lines, "; ")+". Remove one of these references.", strings.Join(append(loop, loop[0]), " → "))
 }
 
 // resource evaluates one resource, or its instances.
 func (x *evaluation) resource(s *serviceDraft, d *resourceDraft) {
-	d.instances, d.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
+	d.seen = cty.NilVal // of a resource on a loop, something may have been read before it was evaluated
 	elements := []element{{}}
 	if d.forEach != nil {
 		var ok bool
@@ -231,7 +244,6 @@ func (x *evaluation) resource(s *serviceDraft, d *resourceDraft) {
 	if d.forEach != nil && len(elements) == 0 { // the arguments are checked even where there is no instance
 		d.unknownKeys = false
 		probe := *d
-		probe.instances, probe.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
 		d.broken = !x.instance(s, &probe, element{value: cty.DynamicVal, unknown: true})
 	}
 }
@@ -246,7 +258,7 @@ type element struct {
 func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, bool) {
 	expr := d.forEach.Expr
 	may := access{node: true, service: s, reader: d}
-	v, got := x.eval(expr, may, x.siblingContext(s, d, cty.NilVal))
+	v, got := x.eval(expr, may, x.run.siblingContext(s, d, cty.NilVal))
 	if got == failed {
 		return nil, false
 	}
@@ -296,21 +308,17 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 }
 
 // siblingContext makes readable the resources that d refers to.
-func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+func (l *Loader) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
 	if len(d.edges) == 0 && each == cty.NilVal {
 		return s.ctx
 	}
-	byKind := map[string]map[string]cty.Value{}
-	for local := range d.edges {
-		kind, name, _ := strings.Cut(local, ".")
-		if byKind[kind] == nil {
-			byKind[kind] = map[string]cty.Value{}
-		}
-		byKind[kind][name] = s.find(kind, name).object()
-	}
 	ctx := s.ctx.NewChild()
-	ctx.Variables = make(map[string]cty.Value, len(byKind)+1)
-	for kind, names := range byKind {
+	ctx.Variables = map[string]cty.Value{}
+	for left := d.edges; len(left) > 0; { // those of a kind are beside each other
+		kind, names := left[0].to.kind, map[string]cty.Value{}
+		for ; len(left) > 0 && left[0].to.kind == kind; left = left[1:] {
+			names[left[0].to.name] = left[0].to.object(l)
+		}
 		ctx.Variables[kind] = cty.ObjectVal(names)
 	}
 	if each != cty.NilVal {
@@ -320,18 +328,26 @@ func (x *evaluation) siblingContext(s *serviceDraft, d *resourceDraft, each cty.
 }
 
 // object is what expressions see of a resource.
-func (d *resourceDraft) object() cty.Value {
-	if d.forEach == nil {
-		return cty.ObjectVal(d.exports[""])
+func (d *resourceDraft) object(l *Loader) cty.Value {
+	if d.seen != cty.NilVal {
+		return d.seen
 	}
-	if d.unknownKeys || d.broken {
+	switch {
+	case d.forEach == nil:
+		d.seen = cty.EmptyObjectVal
+		if len(d.made) > 0 {
+			d.seen = cty.ObjectVal(l.exported(d.made[0].config))
+		}
+	case d.unknownKeys || d.broken:
 		return cty.DynamicVal
+	default:
+		all := make(map[string]cty.Value, len(d.made))
+		for _, m := range d.made {
+			all[m.key] = cty.ObjectVal(l.exported(m.config))
+		}
+		d.seen = cty.ObjectVal(all)
 	}
-	all := make(map[string]cty.Value, len(d.exports))
-	for k, e := range d.exports {
-		all[k] = cty.ObjectVal(e)
-	}
-	return cty.ObjectVal(all)
+	return d.seen
 }
 
 // instance decodes one instance; false where it has a mistake.
@@ -344,7 +360,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		}
 		each = cty.ObjectVal(map[string]cty.Value{"key": key, "value": e.value})
 	}
-	ctx := x.siblingContext(s, d, each)
+	ctx := x.run.siblingContext(s, d, each)
 	may := access{node: true, each: d.forEach != nil, service: s, reader: d}
 	common := resourceSchema
 	if d.schema.Task {
@@ -373,7 +389,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 	}
 	res.After = after
 	d.notStarted(e.key, own)
-	x.afterOff(s, d, own, after)
+	x.afterOff(d, own, after)
 	complete := got != failed && ok
 	if complete {
 		res.Config = config.value.Addr().Interface()
@@ -389,13 +405,12 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		res.ReadyByChecks = rc.ReadyByChecks()
 	}
 	x.run.digestResource(res, config.value)
-	d.instances[e.key] = res
-	d.exports[e.key] = exportedValues(d.schema, x.run.factsOf(d.schema).exports, config)
+	d.made = append(d.made, made{e.key, res, config})
 	return true
 }
 
 func newResource(s *serviceDraft, d *resourceDraft, key string, a *resourceArguments) *Resource {
-	address := s.fullName + "/" + d.local()
+	address := s.fullName + "/" + d.local
 	if key != "" {
 		address += fmt.Sprintf("[%q]", key)
 	}
@@ -418,10 +433,13 @@ func newResource(s *serviceDraft, d *resourceDraft, key string, a *resourceArgum
 // checks decodes the checks of a resource.
 func (x *evaluation) checks(d *resourceDraft, may access, ctx *hcl.EvalContext) (out []*Check, ok bool) {
 	ok = true
-	places := map[string]hcl.Range{}
+	var places map[string]hcl.Range
 	for _, b := range d.block.Body.Blocks {
 		if b.Type != "check" {
 			continue
+		}
+		if places == nil {
+			places = map[string]hcl.Range{}
 		}
 		c, good := x.check(b, places, may, ctx)
 		if !good {
@@ -453,7 +471,7 @@ func (x *evaluation) check(b *hclsyntax.Block, places map[string]hcl.Range, may 
 		return nil, false
 	}
 	own, config := x.run.newPart(checkSchema), x.run.newPart(schema)
-	if x.decode(&decoding{what: fmt.Sprintf("check %q", kind), body: b.Body, at: b.TypeRange, parts: []*part{config, own}, may: may, ctx: ctx}) == failed {
+	if x.decode(&decoding{what: "check " + strconv.Quote(kind), body: b.Body, at: b.TypeRange, parts: []*part{config, own}, may: may, ctx: ctx}) == failed {
 		return nil, false
 	}
 	a := own.value.Addr().Interface().(*checkArguments)

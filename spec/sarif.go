@@ -131,7 +131,7 @@ func (f Findings) WriteSARIF(w io.Writer, version string) {
 func (f Finding) rule() sarifRule {
 	code := codeByName[f.Code]
 	r := sarifRule{
-		ID: f.Code, Short: sarifText{f.sort()}, Full: sarifText{code.Why},
+		ID: f.Code, Short: sarifText{code.Title()}, Full: sarifText{code.Why},
 		Help: sarifHelp(code),
 	}
 	r.Default.Level = code.Severity

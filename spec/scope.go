@@ -226,7 +226,7 @@ func (r *run) redefine(d *definition, stack []*definition) {
 	}
 	x := &evaluation{run: r, file: d.file, stack: stack}
 	d.file.forgetIncludes(d)
-	d.reads = x.readNames(d.expr)
+	d.reads = x.readNames([]reading{{d.expr, x.variables(d.expr)}})
 	v, state := x.eval(d.expr, access{}, x.context(d.reads, d.file))
 	if state == evaluated {
 		if why := tooBig(v); why != "" {

@@ -27,7 +27,7 @@ type serviceDraft struct {
 	fullName    string
 	ctx         *hcl.EvalContext // var, local, service, node and cluster
 	resources   []*resourceDraft // in the order of the text
-	byKind      map[string]map[string]*resourceDraft
+	byLocal     map[string]*resourceDraft
 	brokenNames map[string]bool // "kind.name" that has a misspelt kind; a kind, where the name is not known
 	broken      bool
 	torn        *torn // nil: all of its text can be read
@@ -35,7 +35,7 @@ type serviceDraft struct {
 	holders     []holder
 }
 
-func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byKind[kind][name] }
+func (s *serviceDraft) find(kind, name string) *resourceDraft { return s.byLocal[kind+"."+name] }
 
 func (s *serviceDraft) misnamed(kind, name string) bool {
 	return s.brokenNames[kind] || s.brokenNames[kind+"."+name] || s.torn.mayHold(name) || name == "" && s.torn.mayHold(kind)
@@ -63,13 +63,13 @@ func (s *serviceDraft) resourceHint(kind, name string) string {
 
 // evaluate reads all top-level blocks of a file.
 func (r *run) evaluate(f *file, body *hclsyntax.Body) {
-	x := &evaluation{run: r, file: f, node: r.options.Node}
+	x := &evaluation{run: r, file: f, node: r.options.Node, sees: r.sees}
 	defer func() {
 		x.settleNodes()
 		f.findings = append(f.findings, x.findings...)
 	}()
-	exprs := allExpressions(body, nil)
-	f.reads, f.varies = x.readNames(exprs...), x.variesIn(exprs)
+	all := x.readings(body)
+	f.reads, f.varies = x.readNames(all), varies(all)
 	x.vars = x.context(f.reads, f)
 	for _, rd := range f.reads {
 		if rd.val == nil || !rd.val.ok {
@@ -83,16 +83,6 @@ func (r *run) evaluate(f *file, body *hclsyntax.Body) {
 		x.topLevel(b)
 	}
 	x.reportSwallowed(body)
-}
-
-func allExpressions(body *hclsyntax.Body, out []hclsyntax.Expression) []hclsyntax.Expression {
-	for _, a := range sortedAttributes(body) {
-		out = append(out, a.Expr)
-	}
-	for _, b := range body.Blocks {
-		out = allExpressions(b.Body, out)
-	}
-	return out
 }
 
 var topLevelBlocks = []string{"variable", "locals", "service", "assert"}
@@ -175,15 +165,15 @@ func (x *evaluation) variable(b *hclsyntax.Block) {
 	d := &decoding{what: "variable", body: b.Body, args: []string{"default", "description"}}
 	for _, a := range sortedAttributes(b.Body) {
 		if !slices.Contains(d.args, a.Name) {
-			explained := map[string]bool{}
-			x.reportArgument(d, a, explained)
-			if explained["default"] {
+			var explained names
+			x.reportArgument(d, a, &explained)
+			if explained.has("default") {
 				return
 			}
 		}
 	}
 	for _, inner := range b.Body.Blocks {
-		x.reportBlock(d, inner, map[string]bool{})
+		x.reportBlock(d, inner, &names{})
 	}
 	if b.Body.Attributes["default"] == nil {
 		x.report(codeMissing, b.TypeRange, "Add default = …: nothing else gives it a value.", "variable", "default")
@@ -193,11 +183,7 @@ func (x *evaluation) variable(b *hclsyntax.Block) {
 // serviceContext adds to the file's names what the place may read. What differs from
 // node to node has a value only where the place is on the node.
 func (x *evaluation) serviceContext(s *serviceDraft, onNode bool) *hcl.EvalContext {
-	cluster := cty.UnknownVal(cty.String)
-	if x.node.Cluster != "" {
-		cluster = cty.StringVal(x.node.Cluster)
-	}
-	vars := map[string]cty.Value{"cluster": cty.ObjectVal(map[string]cty.Value{"name": cluster})}
+	vars := map[string]cty.Value{"cluster": x.sees.cluster}
 	if s != nil {
 		own := cty.UnknownVal(cty.String)
 		if validName(s.name, false) {
@@ -206,9 +192,9 @@ func (x *evaluation) serviceContext(s *serviceDraft, onNode bool) *hcl.EvalConte
 		vars["service"] = cty.ObjectVal(map[string]cty.Value{"name": own})
 	}
 	if onNode {
-		vars["node"] = x.node.value()
+		vars["node"] = x.sees.node
 	} else if s != nil {
-		vars["node"] = Node{}.value()
+		vars["node"] = someNode
 	}
 	ctx := x.vars.NewChild()
 	ctx.Variables = vars
@@ -236,9 +222,9 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 			place = attr.Expr.Range()
 		}
 		x.report(codeName, place, "Names are made of letters, digits, - and _, at most 63. Without the argument it is the folder's.", svc.Namespace, "namespace")
-		args.failed["namespace"] = true
+		args.failed.add("namespace")
 	}
-	declared := named && !args.failed["namespace"] && gaps == nil
+	declared := named && !args.failed.has("namespace") && gaps == nil
 	switch {
 	case gaps != nil: // its name is among those that may be anything
 	case declared:
@@ -247,7 +233,7 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 		got = failed
 		x.file.lost = append(x.file.lost, svc.Name)
 	}
-	x.mentions(b, svc, a, args.failed["namespace"] || gaps.mayHold("namespace"))
+	x.mentions(b, svc, a, args.failed.has("namespace") || gaps.mayHold("namespace"))
 	if gaps == nil {
 		x.serviceWarnings(b, svc)
 	}
@@ -286,7 +272,7 @@ func (x *evaluation) service(b *hclsyntax.Block) {
 // body evaluates what is in a service: on the evaluation's node, or for no node in
 // particular.
 func (x *evaluation) body(b *hclsyntax.Block, s *Service, gaps *torn, onNode bool) *serviceDraft {
-	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byKind: map[string]map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
+	draft := &serviceDraft{name: s.Name, fullName: s.FullName, byLocal: map[string]*resourceDraft{}, brokenNames: map[string]bool{}, torn: gaps}
 	draft.ctx = x.serviceContext(draft, onNode)
 	s.Resources, s.Tasks = x.resources(draft, b.Body)
 	x.keep(s, draft, b.DefRange())
@@ -381,7 +367,7 @@ func (x *evaluation) drill(s *Service, b *hclsyntax.Block) {
 	}
 	d := p.value.Addr().Interface().(*drillArguments)
 	var mistake *cron.Error
-	if _, err := cron.Parse(d.Schedule, time.Local); errors.As(err, &mistake) && !p.unknown["schedule"] {
+	if _, err := cron.Parse(d.Schedule, time.Local); errors.As(err, &mistake) && !p.unknown.has("schedule") {
 		x.report(codeSchedule, b.Body.Attributes["schedule"].Expr.Range(), mistake.Write, mistake.Wrong)
 	}
 	s.Drills = append(s.Drills, Drill{Name: b.Labels[0], Schedule: d.Schedule, Action: d.Action, Window: d.Window})

@@ -60,7 +60,7 @@ func (x *evaluation) schedule(t *Task, p *part, body *hclsyntax.Body) bool {
 		}
 	}
 	if t.Text == "" {
-		if !p.unknown["schedule"] && !p.failed["schedule"] {
+		if !p.unknown.has("schedule") && !p.failed.has("schedule") {
 			x.unscheduled(body)
 		}
 		return ok
@@ -75,7 +75,7 @@ func (x *evaluation) schedule(t *Task, p *part, body *hclsyntax.Body) bool {
 	if d := shortest(schedule); t.Spread > d && ok {
 		x.report(codeSpread, body.Attributes["spread"].Expr.Range(), fmt.Sprintf("It is due every %s at times: write at most that.", d), "spread")
 	}
-	if ok && !p.unknown["timezone"] {
+	if ok && !p.unknown.has("timezone") {
 		t.Schedule = schedule
 	}
 	return ok

@@ -24,9 +24,6 @@ type codeDoc struct {
 
 var codePattern = regexp.MustCompile(`(?i)^SV[0-9]*$`)
 
-// holes stand in the summary of a code for what differs from finding to finding.
-var holes = strings.NewReplacer("%q", "“…”", "%s", "…", "%d", "…", "%v", "…")
-
 func codeNames() (names []string) {
 	for _, c := range spec.Codes() {
 		names = append(names, c.Code)
@@ -46,7 +43,7 @@ func findCode(name string) (codeDoc, error) {
 
 func describeCode(c spec.Code) codeDoc {
 	p := spec.PageOf(c.Code)
-	d := codeDoc{Code: c.Code, Severity: c.Severity, Summary: holes.Replace(c.Summary), Why: c.Why, Text: p.Text}
+	d := codeDoc{Code: c.Code, Severity: c.Severity, Summary: c.Title(), Why: c.Why, Text: p.Text}
 	if p.Wrong != nil {
 		var b strings.Builder
 		lint(c, p, p.Wrong).WriteText(&b, false)
@@ -67,7 +64,7 @@ func lint(c spec.Code, p spec.Page, e *spec.Example) spec.Findings {
 }
 
 func printCode(w io.Writer, d codeDoc, width int) {
-	fmt.Fprintf(w, "%s, %s: %s\n%s\n", d.Code, d.Severity, d.title(), wrap(d.Why, "  ", width))
+	fmt.Fprintf(w, "%s, %s: %s\n%s\n", d.Code, d.Severity, d.Summary, wrap(d.Why, "  ", width))
 	for paragraph := range strings.SplitSeq(d.Text, "\n\n") {
 		fmt.Fprintf(w, "\n%s\n", wrap(paragraph, "  ", width))
 	}
@@ -80,12 +77,4 @@ func printCode(w io.Writer, d codeDoc, width int) {
 			fmt.Fprint(w, strings.TrimRight("    "+line, " \n")+"\n")
 		}
 	}
-}
-
-// title is what the findings of a code have in common.
-func (d codeDoc) title() string {
-	if strings.Trim(d.Summary, "…“” ") == "" {
-		return "the finding says it"
-	}
-	return d.Summary
 }

@@ -18,6 +18,9 @@ func TestEveryCodeHasAPageWhoseWrongPartIsFoundAndWhoseRightPartIsNot(t *testing
 		if len(p.Text) < 40 {
 			t.Errorf("%s has no text", c.Code)
 		}
+		if title := strings.Trim(c.Title(), "…“” "); title == "" || strings.Contains(title, "%") {
+			t.Errorf("%s has no title: %q", c.Code, c.Title())
+		}
 		if p.Wrong == nil || p.Right == nil {
 			if p.Wrong != p.Right || !slices.Contains(inWords, c.Code) {
 				t.Errorf("the page of %s lacks an example", c.Code)

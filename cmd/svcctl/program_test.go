@@ -43,20 +43,12 @@ func TestColoursAreForTerminalsOnly(t *testing.T) {
 	program := filepath.Join(programInPath(t), "svcctl")
 	run := func(terminal bool, env ...string) string {
 		c := exec.Command(program, "validate", file)
-		// Another terminal would be asked for its background first, by the library of svcctl top.
-		c.Env = append(os.Environ(), append([]string{"TERM=screen", "NO_COLOR="}, env...)...)
+		c.Env = append(os.Environ(), append([]string{"TERM=xterm", "NO_COLOR="}, env...)...)
 		if !terminal {
 			out, _ := c.Output() // it ends with 1: there is a mistake
 			return string(out)
 		}
-		screen, err := pty.Start(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer screen.Close()
-		out, _ := io.ReadAll(screen) // ends in an error once the program has ended
-		_ = c.Wait()                 // with 1, as above
-		return string(out)
+		return onTerminal(t, c)
 	}
 	for _, step := range []struct {
 		terminal, coloured bool
@@ -65,6 +57,44 @@ func TestColoursAreForTerminalsOnly(t *testing.T) {
 		out := run(step.terminal, step.env)
 		if !strings.Contains(out, "SV0205") || strings.Contains(out, "\x1b") != step.coloured {
 			t.Errorf("%+v:\n%q", step, out)
+		}
+	}
+}
+
+// onTerminal runs a command on a terminal that answers nothing, and returns what it wrote.
+func onTerminal(t *testing.T, c *exec.Cmd) string {
+	t.Helper()
+	screen, err := pty.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer screen.Close()
+	out, _ := io.ReadAll(screen) // ends in an error once the program has ended
+	_ = c.Wait()                 // what it ends with is for others to test
+	return string(out)
+}
+
+// A question to the terminal would be waited for by every command, and for long on a
+// serial line, which answers none.
+func TestNoCommandButTopAsksTheTerminalAnything(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.hcl")
+	write(t, file, strings.ReplaceAll(mistaken, " = ", "="))
+	path := filepath.Join(programInPath(t), "svcctl")
+	lines := [][]string{
+		{"version"}, {"--help"}, {"validate", file}, {"explain", "SV0205"}, {"fmt", "--diff", file}, {"schema"},
+		{"--server", "unix://" + filepath.Join(dir, "none.sock"), "status"},
+		{"--server", "unix://" + filepath.Join(dir, "none.sock"), "top"},
+	}
+	for _, c := range (&program{streams: &streams{}}).root().Commands() {
+		lines = append(lines, []string{c.Name(), "--help"})
+	}
+	for _, line := range lines {
+		c := exec.Command(path, line...)
+		c.Env = append(os.Environ(), "TERM=xterm-256color", "NO_COLOR=1")
+		out := onTerminal(t, c)
+		if out == "" || strings.Contains(out, "\x1b") {
+			t.Fatalf("svcctl %s:\n%q", strings.Join(line, " "), out)
 		}
 	}
 }

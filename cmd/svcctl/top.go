@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -51,7 +52,7 @@ func (p *program) runTop(ctx context.Context) error {
 	defer cancel()
 	f := &feeder{ctx: ctx, client: c}
 	t := tea.NewProgram(newTop(p.streams, c, f), tea.WithContext(ctx), tea.WithInput(p.in), tea.WithOutput(out),
-		tea.WithAltScreen(), tea.WithFPS(20), tea.WithoutSignalHandler())
+		tea.WithColorProfile(colorprofile.ANSI), tea.WithFPS(20), tea.WithoutSignalHandler()) // paint says whether there are colours
 	f.send = t.Send
 	f.events()
 	_, err = t.Run()

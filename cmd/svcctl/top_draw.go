@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/mattn/go-runewidth"
 
 	"github.com/svcctl/svcctl/api"
@@ -20,8 +21,15 @@ const (
 // body is how many lines of a list fit.
 func (t *top) body() int { return max(1, t.height-topFrame) }
 
-// View implements tea.Model: exactly the terminal's lines, none wider than it.
-func (t *top) View() string {
+// View implements tea.Model.
+func (t *top) View() tea.View {
+	v := tea.NewView(t.draw())
+	v.AltScreen = true
+	return v
+}
+
+// draw is exactly the terminal's lines, none wider than it.
+func (t *top) draw() string {
 	if t.width < topLeast || t.height < topLeastLines {
 		return fit(fmt.Sprintf("svcctl top needs %d columns and %d lines", topLeast, topLeastLines), t.width)
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcctl/svcctl/api"
 	"github.com/svcctl/svcctl/engine"
@@ -27,23 +27,19 @@ var topHelp = [][2]string{
 	{"q, ctrl+c", "quit; nothing is changed by it"},
 }
 
-// keys takes what was typed. Fast typing, and a slow line, bring several keys at once;
-// what was pasted is text for a prompt, never a row of commands.
-func (t *top) keys(k tea.KeyMsg) tea.Cmd {
-	if k.Type != tea.KeyRunes || len(k.Runes) < 2 {
-		return t.key(k)
+// paste takes what was pasted: text for a prompt, never a row of commands.
+func (t *top) paste(text string) {
+	switch {
+	case t.prompt != nil && t.prompt.reason:
+		t.prompt.text = extend(t.prompt.text, text)
+	case t.prompt == nil && t.typing:
+		t.filter = extend(t.filter, text)
+		t.rows[screenServices].at = 0
 	}
-	var commands []tea.Cmd
-	for _, r := range k.Runes {
-		if !k.Paste || t.typing || t.prompt != nil && t.prompt.reason {
-			commands = append(commands, t.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
-		}
-	}
-	return tea.Batch(commands...)
 }
 
-func (t *top) key(k tea.KeyMsg) tea.Cmd {
-	if k.Type == tea.KeyCtrlC {
+func (t *top) key(k tea.KeyPressMsg) tea.Cmd {
+	if k.String() == "ctrl+c" {
 		return tea.Quit
 	}
 	switch {
@@ -101,7 +97,7 @@ func (t *top) move(key string) {
 		c.at++
 	case "pgup", "ctrl+b":
 		c.at -= page
-	case "pgdown", "ctrl+f", " ":
+	case "pgdown", "ctrl+f", "space":
 		c.at += page
 	case "home", "g":
 		c.at = 0
@@ -219,15 +215,15 @@ func (t *top) ask(verb engine.CommandVerb) {
 }
 
 // answer takes a key for the prompt: yes, no, or a letter of the reason.
-func (t *top) answer(k tea.KeyMsg) tea.Cmd {
+func (t *top) answer(k tea.KeyPressMsg) tea.Cmd {
 	p := t.prompt
 	if p.reason {
-		switch k.Type {
-		case tea.KeyEnter:
+		switch k.String() {
+		case "enter":
 			t.prompt = nil
 			p.body.Reason = p.text
 			return t.order(p)
-		case tea.KeyEsc:
+		case "esc":
 			t.prompt, t.note = nil, fmt.Sprintf("%s %s: left as it is", p.verb, p.target)
 		default:
 			p.text = edit(p.text, k)
@@ -243,11 +239,11 @@ func (t *top) answer(k tea.KeyMsg) tea.Cmd {
 }
 
 // type_ takes a key for the filter.
-func (t *top) type_(k tea.KeyMsg) {
-	switch k.Type {
-	case tea.KeyEnter:
+func (t *top) type_(k tea.KeyPressMsg) {
+	switch k.String() {
+	case "enter":
 		t.typing = false
-	case tea.KeyEsc:
+	case "esc":
 		t.typing, t.filter = false, ""
 	default:
 		t.filter = edit(t.filter, k)
@@ -256,18 +252,25 @@ func (t *top) type_(k tea.KeyMsg) {
 }
 
 // edit is a line of input, changed at its end.
-func edit(text string, k tea.KeyMsg) string {
-	switch k.Type {
-	case tea.KeyRunes, tea.KeySpace:
-		if len(text) < 200 {
-			text += plain(string(k.Runes))
-		}
-	case tea.KeyBackspace:
+func edit(text string, k tea.KeyPressMsg) string {
+	switch k.String() {
+	case "backspace":
 		if r := []rune(text); len(r) > 0 {
 			text = string(r[:len(r)-1])
 		}
-	case tea.KeyCtrlU:
-		text = ""
+		return text
+	case "ctrl+u":
+		return ""
+	}
+	return extend(text, k.Text)
+}
+
+// extend puts more behind a line of input, as far as there is room.
+func extend(text, more string) string {
+	for _, r := range plain(more) {
+		if len(text) < 200 {
+			text += string(r)
+		}
 	}
 	return text
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 
 	"github.com/svcctl/svcctl/api"
 	"github.com/svcctl/svcctl/engine"
@@ -117,8 +117,10 @@ func (t *top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		t.width, t.height = msg.Width, msg.Height
-	case tea.KeyMsg:
-		return t, t.keys(msg)
+	case tea.KeyPressMsg:
+		return t, t.key(msg)
+	case tea.PasteMsg:
+		t.paste(msg.Content)
 	case statusMsg:
 		return t, t.looked(msg)
 	case tickMsg:

@@ -229,6 +229,33 @@ func TestTopOpensAServiceItsLogAndTheEvents(t *testing.T) {
 	}
 }
 
+func TestWhatIsPastedIntoTopIsTextAndNeverACommand(t *testing.T) {
+	w, _ := newWorld(t)
+	term := newTerminal(t, 80, 24, true, w.args()...)
+	term.shows("> orders")
+	term.press("\x1b[200~jxy\x1b[201~e")
+	term.shows("EVENTS")
+	term.press("\x1b")
+	term.shows("> orders", "q quit")
+	term.press("x")
+	term.shows("stop orders? y: do it")
+	term.press("\x1b[200~y\x1b[201~n")
+	term.shows("stop orders: left as it is")
+	term.press("f\x1b[200~new disk\n\x1b[201~\x7f")
+	term.shows("freeze orders? reason (enter: do it, esc: leave it): new dis_")
+	term.press("\x1b")
+	term.shows("freeze orders: left as it is")
+	term.press("/\x1b[200~shop\x1b[201~")
+	term.shows("/shop_", "> shop/web")
+	term.press("\x15 \r") // ctrl+u
+	term.shows("only with \" \" in the name")
+	term.press("q")
+	term.quits()
+	if v := w.view("orders"); v.Frozen != nil {
+		t.Error("a paste froze it")
+	}
+}
+
 func TestTopRunsATaskAndEndsIt(t *testing.T) {
 	w, line := newWorldOf(t, withTasks)
 	w.mu.Lock()

@@ -47,8 +47,10 @@ func (c *Config) Validate() (found []spec.Problem) {
 	if _, err := parseStatus(c.Status); err != nil {
 		problem("status", "Not a list of status codes", `%v; write for instance "200", "200-399" or "200,204".`, err)
 	}
-	if _, err := regexp.Compile(c.Match); err != nil {
-		problem("match", "Not a regular expression", "%v.", err)
+	if c.Match != "" {
+		if _, err := regexp.Compile(c.Match); err != nil {
+			problem("match", "Not a regular expression", "%v.", err)
+		}
 	}
 	for name, value := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
