@@ -60,7 +60,20 @@ func ignoresInTorn(name string, src []byte) []ignore {
 	return []ignore{all}
 }
 
-// ignoresIn reads the comments of a file. One that stands alone on its line means the
+// near are the comments of a file that may silence what is found on a line.
+func (f *file) near(line int) []ignore {
+	if len(f.ignores) > 0 && f.ignores[0].line == anyLine {
+		return f.ignores
+	}
+	from, _ := slices.BinarySearchFunc(f.ignores, line, func(i ignore, line int) int { return i.line - line })
+	to := from
+	for to < len(f.ignores) && f.ignores[to].line == line {
+		to++
+	}
+	return f.ignores[from:to]
+}
+
+// ignoresIn reads the comments of a file, sorted by the lines that they mean. One that stands alone on its line means the
 // next line that holds something else.
 func ignoresIn(name string, src []byte) (out []ignore) {
 	if !bytes.Contains(src, []byte(ignoreWord)) {
@@ -87,6 +100,7 @@ func ignoresIn(name string, src []byte) (out []ignore) {
 			behind = t.Range.End.Line
 		}
 	}
+	slices.SortStableFunc(out, func(a, b ignore) int { return a.line - b.line }) // those that mean none are the last of the text
 	return out
 }
 
@@ -158,7 +172,7 @@ func ignoreHint(word string) string {
 // silenced says whether a comment keeps a finding from being told.
 func (r *run) silenced(f Finding) bool {
 	in := r.files[f.File]
-	return in != nil && slices.ContainsFunc(in.ignores, func(i ignore) bool { return i.silences(f) })
+	return in != nil && slices.ContainsFunc(in.near(f.Range.Start.Line), func(i ignore) bool { return i.silences(f) })
 }
 
 // silence leaves out what comments silence, and adds what is wrong with them.
@@ -173,8 +187,9 @@ func (r *run) silence(all []Finding) []Finding {
 			return true
 		}
 		kept := true
-		for n := range in.ignores {
-			if i := &in.ignores[n]; i.silences(f) {
+		near := in.near(f.Range.Start.Line)
+		for n := range near {
+			if i := &near[n]; i.silences(f) {
 				kept = false
 				if used[i] == nil {
 					used[i] = map[string]bool{}

@@ -152,3 +152,28 @@ func TestASetWithoutCommentsOfItsOwnIsNotCopied(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Each of many findings is compared with the comments of its line, not with all of them:
+// with all, this is minutes.
+func TestManyCommentsSilenceInLinearTime(t *testing.T) {
+	var b strings.Builder
+	for s := range 12 {
+		for k := range 3 {
+			fmt.Fprintf(&b, "service \"s%d-%d\" {\n  app \"m\" {\n    command = [\"x\"]\n    env = {\n", s, k)
+			for i := range 1000 {
+				fmt.Fprintf(&b, "      A%d_PASSWORD = \"x\" # svcctl:ignore SV0402 a test\n", i)
+			}
+			b.WriteString("    }\n  }\n}\n")
+		}
+	}
+	b.WriteString(strings.Repeat("# svcctl:ignore SV0402 nothing follows\n", 10_000))
+	l := NewLoader(testOptions)
+	l.Load(set("a.hcl", b.String()))
+	near := 0
+	for line := range strings.Count(b.String(), "\n") {
+		near += len(l.files["a.hcl"].near(line + 1))
+	}
+	if near != 36_000 {
+		t.Errorf("%d comments are compared with a finding on each line", near)
+	}
+}

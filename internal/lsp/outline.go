@@ -183,6 +183,12 @@ func (s *service) find(kind, name string) *resource {
 type scope struct {
 	open  hclsyntax.TokenType
 	names []string
+	next  []string   // names behind the colon: what a for walks through is outside of it
+	loops [][]string // names of the %{ for } that are open in a template
+}
+
+func (s *scope) hides(word string) bool {
+	return slices.Contains(s.names, word) || slices.ContainsFunc(s.loops, func(names []string) bool { return slices.Contains(names, word) })
 }
 
 // scan calls read for each name that an expression reads, with its steps, and called for
@@ -195,7 +201,14 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 		if o, is := opening(k); is {
 			scopes = append(scopes, scope{open: o})
 		} else if o, is := closes[k]; is && len(scopes) > 1 && scopes[len(scopes)-1].open == o {
-			scopes = scopes[:len(scopes)-1]
+			closed := scopes[len(scopes)-1]
+			if scopes = scopes[:len(scopes)-1]; closed.next != nil { // a %{ for }
+				in := &scopes[len(scopes)-1]
+				in.loops = append(in.loops, closed.next)
+			}
+		}
+		if in := &scopes[len(scopes)-1]; k == hclsyntax.TokenColon && in.next != nil {
+			in.names, in.next = append(in.names, in.next...), nil
 		}
 		if k != hclsyntax.TokenIdent {
 			if !t.endsLine(i) || previous != hclsyntax.TokenOBrack && previous != hclsyntax.TokenOBrace {
@@ -211,8 +224,13 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 		case word == "for" && (previous == hclsyntax.TokenOBrack || previous == hclsyntax.TokenOBrace || previous == hclsyntax.TokenTemplateControl):
 			for i++; i < a.last && string(t.tokens[i].Bytes) != "in"; i++ {
 				if t.kind(i) == hclsyntax.TokenIdent {
-					in.names = append(in.names, string(t.tokens[i].Bytes))
+					in.next = append(in.next, string(t.tokens[i].Bytes))
 				}
+			}
+			i++
+		case word == "endfor" && previous == hclsyntax.TokenTemplateControl:
+			if around := &scopes[max(0, len(scopes)-2)]; len(around.loops) > 0 {
+				around.loops = around.loops[:len(around.loops)-1]
 			}
 			i++
 		case next == hclsyntax.TokenOParen:
@@ -224,7 +242,7 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 		default:
 			var steps []step
 			steps, i = t.steps(i)
-			if !slices.ContainsFunc(scopes, func(s scope) bool { return slices.Contains(s.names, word) }) {
+			if !slices.ContainsFunc(scopes, func(s scope) bool { return s.hides(word) }) {
 				read(steps)
 			}
 		}

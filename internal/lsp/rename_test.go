@@ -41,7 +41,7 @@ locals {
     off ${local.user}
     %{ endif ~}
     %{ for user in local.list ~}
-    ${user} ${local.map[local.key]} ${lookup(local.map, "user", "")}
+    ${user} %{ for local in [{ user = local.user }] }${local.user}%{ endfor } ${local.user} ${local.map[local.key]} ${lookup(local.map, "user", "")}
     %{ endfor ~}
   EOT
 }
@@ -68,7 +68,8 @@ assert {
     command = [
       "/bin/db", mount.data.path, # mount.data
       mount["data"].path, mount.disk["disk"].path, "${mount["disk"]["data"].path}x", "mount.data.path",
-      join(" ", [for mount in ["data"] : mount]), join(" ", [for m in mount.disk : m.path]),
+      join(" ", [for mount in ["data"] : mount]), join(" ", [for mount in [{ data = mount.data.path }] : mount.data]), mount.data.path,
+      join(" ", [for m in mount.disk : m.path]),
     ]
     after = [
       mount.data,
