@@ -46,6 +46,7 @@ type sets struct {
 	last       *fileSet
 	lastDigest spec.Digest // of the directory, as judged last
 	inForce    *spec.Spec
+	findings   spec.Findings  // what was found in it
 	undeclared map[string]int // service → the number of the last revision that declared it
 	unsettled  unsettled      // what still goes by an older revision
 	status     atomic.Pointer[SpecStatus]
@@ -186,7 +187,7 @@ func (s *sets) resume(ctx context.Context) {
 	}
 	if now != nil {
 		s.inForce = now
-		s.tell(func(st *SpecStatus) { st.State, st.Message = SpecCurrent, "" })
+		s.tell(func(st *SpecStatus) { st.State, st.Message, st.Findings = SpecCurrent, "", s.findings })
 	}
 }
 
@@ -196,10 +197,11 @@ func (s *sets) loadRevision(number int) *spec.Spec {
 		s.a.log.Error("cannot read the revision that was in force", "revision", number, "error", err)
 		return nil
 	}
-	sp, findings := s.loader.Load(files)
+	sp, findings := s.loader.LoadAccepted(files)
 	if sp == nil {
 		s.a.log.Error("the revision that was in force is not valid for this version of svcctl", "revision", number, "finding", firstError(findings))
 	}
+	s.found(findings)
 	return sp
 }
 
@@ -273,15 +275,16 @@ func (s *sets) equal(ctx context.Context, dir string, set *fileSet) {
 	current := s.store.Current()
 	s.storeResult(errors.Join(s.store.SetBase(dir, current.Number), s.store.Heal(set.Files())))
 	if s.inForce == nil {
-		sp, findings := s.loader.Load(set)
+		sp, findings := s.loader.LoadAccepted(set)
 		if sp == nil {
 			s.refuse(SpecInvalid, "revision "+s.currentWords()+" is not valid for this version of svcctl", findings)
 			return
 		}
+		s.found(findings)
 		s.enforce(ctx, sp, false, 0)
 	}
 	was := s.status.Load()
-	s.tell(func(st *SpecStatus) { st.State, st.Message, st.Findings = SpecCurrent, "", nil })
+	s.tell(func(st *SpecStatus) { st.State, st.Message, st.Findings = SpecCurrent, "", s.findings })
 	if was.State != SpecCurrent {
 		s.a.note(ctx, engine.Fact{Kind: engine.FactReload, Message: "the directory equals revision " + s.currentWords() + " again"})
 	}
@@ -300,6 +303,7 @@ func (s *sets) publish(ctx context.Context, sp *spec.Spec, set *fileSet, finding
 	}
 	s.storeResult(err)
 	s.keepAside(rev, dir, set, err)
+	s.found(findings)
 	s.enforce(ctx, sp, prune, before)
 	s.settle(ctx)
 	s.tell(func(st *SpecStatus) {

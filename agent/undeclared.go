@@ -103,7 +103,7 @@ func (s *sets) loadUndeclared() (map[string]*spec.Service, map[string]int) {
 	file := s.readUndeclared()
 	found := make(map[string]*spec.Service)
 	for number, files := range file.Sets {
-		sp, findings := s.loaderFor(asTheyWere{s.a.secrets, file.Fingerprints[number]}).Load(contentFiles(files))
+		sp, findings := s.loaderFor(asTheyWere{s.a.secrets, file.Fingerprints[number]}).LoadAccepted(contentFiles(files))
 		if sp == nil {
 			s.a.log.Error("the last declaration of undeclared services is not valid for this version of svcctl", "revision", number, "finding", firstError(findings))
 			continue

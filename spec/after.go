@@ -62,9 +62,9 @@ func stepKey(target *resourceDraft, t hcl.Traversal) string {
 // addresses are those of one instance, or of all where key is "".
 func (d *resourceDraft) addresses(key string) []Address {
 	var out []Address
-	for k, res := range d.instances {
-		if key == "" || k == key {
-			out = append(out, res.Address)
+	for _, m := range d.made {
+		if key == "" || m.key == key {
+			out = append(out, m.res.Address)
 		}
 	}
 	return out
@@ -90,7 +90,7 @@ func (x *evaluation) afterOne(s *serviceDraft, e hclsyntax.Expression, may acces
 			}
 			if v.Type() == cty.String && !v.IsNull() {
 				key := v.AsString()
-				if _, has := target.instances[key]; has || target.unknownKeys {
+				if target.instance(key) != nil || target.unknownKeys {
 					return target.addresses(key), true
 				}
 				x.report(codeKey, e.Key.Range(), didYouMean(key, target.keys), fmt.Sprintf("%s has no instance %q", target.local, key))

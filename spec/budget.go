@@ -65,6 +65,10 @@ func (b *budget) reset(source int64, nodes int) {
 func (b *budget) hold(v cty.Value, among *atomic.Int64) error {
 	elements, text := 0, 0
 	measure(v, &elements, &text)
+	return b.holdMeasured(elements, text, among)
+}
+
+func (b *budget) holdMeasured(elements, text int, among *atomic.Int64) error {
 	among.Add(int64(text) + int64(elements)*elementSize)
 	if b.spent() {
 		return errSpent
@@ -127,56 +131,54 @@ func (b *budget) counted(f function.Function, name string) function.Function {
 	})
 }
 
-func words(args []cty.Value) (out []string) {
-	for _, a := range args {
-		if a.Type() != cty.String || !a.IsKnown() || a.IsNull() {
-			out = append(out, "")
-			continue
-		}
-		out = append(out, a.AsString())
+// word is an argument's text, "" where it is none.
+func word(a cty.Value) string {
+	if a.Type() != cty.String || !a.IsKnown() || a.IsNull() {
+		return ""
 	}
-	return out
+	return a.AsString()
 }
 
-func longest(texts []string) (n int) {
-	for _, t := range texts {
-		n = max(n, len(t))
+func longest(args []cty.Value) (n int) {
+	for _, a := range args {
+		n = max(n, len(word(a)))
 	}
 	return n
 }
 
 // result is how much text a function makes at most, where that is more than it is given.
 func result(name string, args []cty.Value, elements, text int) int {
-	w := words(args)
+	w := func(i int) string { return word(args[i]) }
 	switch name {
 	case "join":
-		return text + len(w[0])*elements
+		return text + len(w(0))*elements
 	case "replace":
-		if w[1] == "" {
-			return len(w[0]) + len(w[2])*(len(w[0])+1)
+		if w(1) == "" {
+			return len(w(0)) + len(w(2))*(len(w(0))+1)
 		}
-		return len(w[0]) + len(w[2])*strings.Count(w[0], w[1])
+		return len(w(0)) + len(w(2))*strings.Count(w(0), w(1))
 	case "format":
-		return len(w[0]) + strings.Count(w[0], "%")*(longest(w[1:])+1000)
+		return len(w(0)) + strings.Count(w(0), "%")*(longest(args[1:])+1000)
 	case "formatlist":
-		verbs, rows := strings.Count(w[0], "%"), max(1, elements-len(args))
-		return rows*(len(w[0])+verbs*longest(w[1:])) + verbs*text
+		verbs, rows := strings.Count(w(0), "%"), max(1, elements-len(args))
+		return rows*(len(w(0))+verbs*longest(args[1:])) + verbs*text
 	case "split":
-		return elementSize * strings.Count(w[1], w[0])
+		return elementSize * strings.Count(w(1), w(0))
 	case "csvdecode":
-		return elementSize * (strings.Count(w[0], ",") + strings.Count(w[0], "\n"))
+		return elementSize * (strings.Count(w(0), ",") + strings.Count(w(0), "\n"))
 	case "jsondecode":
-		return elementSize * (strings.Count(w[0], ",") + strings.Count(w[0], "["))
+		return elementSize * (strings.Count(w(0), ",") + strings.Count(w(0), "["))
 	}
 	return 0
 }
 
 // readable says why a function would take too long over a text.
 func readable(name string, args []cty.Value) error {
-	switch w := words(args); name {
+	w := func(i int) string { return word(args[i]) }
+	switch name {
 	case "jsondecode":
 		depth := 0
-		for _, c := range []byte(w[0]) {
+		for _, c := range []byte(w(0)) {
 			switch c {
 			case '[', '{':
 				depth++
@@ -188,14 +190,14 @@ func readable(name string, args []cty.Value) error {
 			}
 		}
 	case "regex", "regexall":
-		if len(w[0]) > 1<<12 {
+		if len(w(0)) > 1<<12 {
 			return errors.New("the pattern has more than 4096 characters")
 		}
-		parsed, err := syntax.Parse(w[0], syntax.Perl)
+		parsed, err := syntax.Parse(w(0), syntax.Perl)
 		if err != nil {
 			return nil // the function says it better
 		}
-		if steps, err := syntax.Compile(parsed.Simplify()); err == nil && len(steps.Inst)*max(len(w[1]), 1) > maxMatching {
+		if steps, err := syntax.Compile(parsed.Simplify()); err == nil && len(steps.Inst)*max(len(w(1)), 1) > maxMatching {
 			return errors.New("the pattern has too many repeats for so long a text")
 		}
 	}

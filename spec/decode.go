@@ -235,6 +235,12 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 		}
 		return evaluated
 	}
+	field := p.value.FieldByIndex(f.Index)
+	if field.Kind() == reflect.Slice {
+		if texts, are := textsOf(v); are {
+			return x.decodeTexts(d, f, field, texts, a)
+		}
+	}
 	if v.IsMarked() {
 		v, _ = v.UnmarkDeep()
 	}
@@ -255,11 +261,28 @@ func (x *evaluation) decodeArgument(d *decoding, p *part, f *Field, a *hclsyntax
 		p.unknown.add(f.Name)
 		return evaluated
 	}
-	if m := setValue(p.value.FieldByIndex(f.Index), f, v); m != nil {
+	if m := setValue(field, f, v); m != nil {
 		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
 		return failed
 	}
-	x.exposed(d, f, p.value.FieldByIndex(f.Index), a)
+	x.exposed(d, f, field, a)
+	return evaluated
+}
+
+// decodeTexts decodes a list of which nothing is left to be found out.
+func (x *evaluation) decodeTexts(d *decoding, f *Field, field reflect.Value, texts []string, a *hclsyntax.Attribute) outcome {
+	size := 0
+	for _, t := range texts {
+		size += len(t)
+	}
+	if x.run.budget.holdMeasured(1+len(texts), size, &x.run.budget.kept) != nil {
+		return failed
+	}
+	if m := setTexts(field, f, texts); m != nil {
+		x.report(m.code, at(a.Expr, m), m.detail, m.args...)
+		return failed
+	}
+	x.exposed(d, f, field, a)
 	return evaluated
 }
 

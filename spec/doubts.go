@@ -82,7 +82,7 @@ func (x *evaluation) afterOff(d *resourceDraft, own *part, after []Address) {
 	for _, edge := range d.edges {
 		target := edge.to
 		for _, key := range target.keys {
-			res := target.instances[key]
+			res := target.instance(key)
 			if !target.off[key] || res == nil || !slices.Contains(after, res.Address) {
 				continue
 			}

@@ -42,16 +42,18 @@ func manyFiles(src []byte) (pairs []string) {
 
 // FuzzLoad: whatever a file holds, loading ends, says the same twice, also when the
 // loader knew another set before, and gives either a set or a reason. That holds for
-// one node, and for the candidates of a cluster.
+// one node, for the candidates of a cluster, and for a part of a set.
 func FuzzLoad(f *testing.F) {
 	seeds(f)
 	cluster := Options{Kinds: testKinds, Nodes: threeNodes[:2]}
+	part := Options{Kinds: testKinds, Node: Node{Name: "n1"}, Part: true, Notes: true}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		if len(src) > 1<<14 {
 			return
 		}
 		fuzzLoad(t, testOptions, src)
 		fuzzLoad(t, cluster, src)
+		fuzzLoad(t, part, src)
 	})
 }
 

@@ -100,3 +100,33 @@ func agree(t *testing.T, old, fresh *Loader, m fstest.MapFS, story string) {
 		}
 	}
 }
+
+// One mistake in the syntax is one finding, wherever in the file it is made: what stands
+// in the rest, and what other files read of it, is not mistaken for that.
+func TestACharacterTooManyHasNoConsequences(t *testing.T) {
+	files := map[string]string{
+		"common.hcl": "locals {\n  greeting = \"hello\"\n}\n",
+		"web.hcl": "service \"web\" {\n  mount \"content\" {\n    device = \"/dev/x\"\n    path = \"/srv/${local.greeting}\"\n  }\n" +
+			"  app \"main\" {\n    command = [\"x\", mount.content.path, local.greeting]\n    # svcctl:ignore SV0402 a test\n    env = { PASSWORD = \"x\" }\n  }\n}\n",
+	}
+	for p, whole := range files {
+		for i := range whole {
+			for _, more := range []string{`"`, "}"} {
+				if p == "web.hcl" && more == "}" {
+					continue // it ends a block early, and then there is more than one mistake
+				}
+				m := set("common.hcl", files["common.hcl"], "web.hcl", files["web.hcl"])
+				write(m, p, whole[:i]+more+whole[i:])
+				_, findings := NewLoader(testOptions).Load(m)
+				if len(findings) == 0 || findings[0].Code != codeSyntax {
+					continue // it is text
+				}
+				for _, f := range findings {
+					if f.Code != codeSyntax {
+						t.Errorf("%s with %s at %d (%q): %s %s", p, more, i, whole[max(0, i-8):i], f.Code, f.Summary)
+					}
+				}
+			}
+		}
+	}
+}

@@ -23,8 +23,41 @@ type ignore struct {
 	wrong []Finding // with the comment itself
 }
 
+// anyLine is the line of a comment in a file of which not all can be read: it may be that
+// of what is found.
+const anyLine = -1
+
 func (i *ignore) silences(f Finding) bool {
-	return i.line > 0 && i.line == f.Range.Start.Line && slices.Contains(i.codes, f.Code)
+	return (i.line == anyLine || i.line > 0 && i.line == f.Range.Start.Line) && slices.Contains(i.codes, f.Code)
+}
+
+// ignoresInTorn reads what looks like comments of a file in which text may be taken for
+// comments, and comments for text.
+func ignoresInTorn(name string, src []byte) []ignore {
+	all := ignore{line: anyLine}
+	for line := range bytes.Lines(src) {
+		at := bytes.Index(line, []byte(ignoreWord))
+		if at < 0 {
+			continue
+		}
+		if at = bytes.LastIndexAny(line[:at], "#/"); at < 0 {
+			continue
+		}
+		if at > 0 && line[at] == '/' {
+			at--
+		}
+		if i, is := readIgnore(hclsyntax.Token{Bytes: line[at:], Range: hcl.Range{Filename: name}}); is {
+			for _, code := range i.codes {
+				if !slices.Contains(all.codes, code) {
+					all.codes = append(all.codes, code)
+				}
+			}
+		}
+	}
+	if all.codes == nil {
+		return nil
+	}
+	return []ignore{all}
 }
 
 // ignoresIn reads the comments of a file. One that stands alone on its line means the

@@ -207,8 +207,9 @@ func exportsOf(s *Schema) []string {
 	return names
 }
 
-// exportedValues gives what siblings read of a resource; the rest is not known.
-func exportedValues(s *Schema, exported []string, p *part) map[string]cty.Value {
+// exported is what siblings read of a resource; the rest is not known.
+func (l *Loader) exported(p *part) map[string]cty.Value {
+	s, exported := p.schema, l.factsOf(p.schema).exports
 	out := make(map[string]cty.Value, len(exported))
 	for _, n := range exported {
 		out[n] = cty.DynamicVal

@@ -108,6 +108,8 @@ type run struct {
 	bytes        int64
 	anyBad       bool // some file is not HCL: what seems to be missing may be in there
 	unreadable   bool // some file could not even be read
+	refused      func(Findings) bool
+	refuses      bool // refused, of all that was found
 	badIn        map[string]bool
 	tornIn       map[string][]*torn
 	findings     []Finding
@@ -155,9 +157,21 @@ func (l *Loader) Files() map[string]string {
 // Load reads the set below the root of fsys. It returns every finding, and no Spec
 // when one of them is an error. Services that did not change are the same pointers
 // as in the Spec before.
-func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
+func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) { return l.load(fsys, Findings.HasErrors) }
+
+// LoadAccepted is Load of a set that was in force already. A version with more rules finds
+// more in it; what only would go wrong on a node, and a comment could silence, keeps
+// nothing from being supervised that runs.
+func (l *Loader) LoadAccepted(fsys fs.FS) (*Spec, Findings) {
+	return l.load(fsys, func(all Findings) bool { return slices.ContainsFunc(all, fatal) })
+}
+
+// fatal says whether a finding keeps a set from being read.
+func fatal(f Finding) bool { return f.Severity == Error && !codeByName[f.Code].Silent() }
+
+func (l *Loader) load(fsys fs.FS, refused func(Findings) bool) (*Spec, Findings) {
 	r := &run{
-		Loader: l, fsys: fsys, previous: l.table,
+		Loader: l, fsys: fsys, previous: l.table, refused: refused,
 		included: map[string]*included{}, badIn: map[string]bool{}, tornIn: map[string][]*torn{}, fingerprints: map[string]string{},
 	}
 	if len(r.options.Nodes) > maxNodes {
@@ -189,8 +203,9 @@ func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) {
 		for _, f := range r.files {
 			f.incomplete = true
 		}
+		r.refuses = true
 	}
-	if findings.HasErrors() {
+	if r.refuses {
 		return nil, findings
 	}
 	l.last = r.assemble()
@@ -276,6 +291,7 @@ func (r *run) collect() Findings {
 	all = sortFindings(all)
 	hideSecrets(all)
 	all = r.silence(all)
+	r.refuses = r.refused(all) // before some are left out
 	if len(all) > maxFindings {
 		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
 		if !Findings(all).HasErrors() { // warnings keep nobody from using the set, however many

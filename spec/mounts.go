@@ -27,7 +27,7 @@ type stray struct {
 type mounted struct {
 	at      map[string][]*occupant // by mount point
 	parents map[string][]string    // the last parts of the mount points in a folder, sorted
-	above   map[string]bool        // folders that a mount point is somewhere below
+	above   map[string]bool        // folders that a mount point is somewhere below; it and parents are made once they are asked for
 	all     []*occupant
 	after   map[Address]*Resource // made once it is asked for
 	looks   int                   // how many names were compared
@@ -59,25 +59,30 @@ func upward(p string) iter.Seq[string] {
 }
 
 func (s *serviceDraft) mounted() *mounted {
-	m := &mounted{at: map[string][]*occupant{}, parents: map[string][]string{}, above: map[string]bool{}, all: s.occupants}
+	m := &mounted{at: map[string][]*occupant{}, all: s.occupants}
 	for _, o := range s.occupants {
 		for _, c := range o.mounts {
-			if m.at[c.Value] == nil {
-				m.parents[path.Dir(c.Value)] = append(m.parents[path.Dir(c.Value)], path.Base(c.Value))
-				for dir := range upward(path.Dir(c.Value)) {
-					if m.above[dir] {
-						break
-					}
-					m.above[dir] = true
-				}
-			}
 			m.at[c.Value] = append(m.at[c.Value], o)
+		}
+	}
+	return m
+}
+
+// place notes what is around the mount points, for paths that are on none of them.
+func (m *mounted) place() {
+	m.parents, m.above = map[string][]string{}, map[string]bool{}
+	for point := range m.at {
+		m.parents[path.Dir(point)] = append(m.parents[path.Dir(point)], path.Base(point))
+		for dir := range upward(path.Dir(point)) {
+			if m.above[dir] {
+				break
+			}
+			m.above[dir] = true
 		}
 	}
 	for _, names := range m.parents {
 		slices.Sort(names)
 	}
-	return m
 }
 
 // provider is the mount that a path is on, the deepest one where mounts are nested.
@@ -200,8 +205,8 @@ func (x *evaluation) reportEarly(o, by *occupant, p string, at hcl.Range) {
 
 // waits says whether one resource comes after another, directly or not.
 func (m *mounted) waits(who, whom *Resource) bool {
-	if _, directly := slices.BinarySearch(who.After, whom.Address); directly || len(who.After) == 0 {
-		return directly
+	if slices.Contains(who.After, whom.Address) { // as nearly all that wait do
+		return true
 	}
 	if m.after == nil {
 		m.after = make(map[Address]*Resource, len(m.all))
@@ -254,6 +259,9 @@ var installed = map[string]bool{
 
 // stray says whether a path looks as if a mount of the service should provide it.
 func (m *mounted) stray(p string) (stray, bool) {
+	if m.parents == nil {
+		m.place()
+	}
 	if m.above[p] || commonFolders[p] {
 		return stray{}, false
 	}

@@ -23,14 +23,15 @@ const (
 	maxTextLines = 10_000
 )
 
-// mayDefine says whether a file can hold variables or locals, without parsing it.
+// mayDefine says whether a file can hold variables or locals, without parsing it. What
+// begins a line and is no service may be meant as one of them.
 func mayDefine(src []byte) bool {
-	for _, word := range []string{"variable", "locals", "\nvar", "\nlocal"} { // the last two at the top level, where they may be misspelt
-		if bytes.Contains(src, []byte(word)) {
+	for line := range bytes.Lines(bytes.TrimPrefix(src, []byte(byteOrderMark))) {
+		if bytes.IndexByte([]byte(" \t\r\n#/})]"), line[0]) < 0 && !bytes.HasPrefix(line, []byte("service ")) && !bytes.HasPrefix(line, []byte("assert ")) {
 			return true
 		}
 	}
-	return bytes.HasPrefix(src, []byte("var")) || bytes.HasPrefix(src, []byte("local"))
+	return bytes.Contains(src, []byte("variable")) || bytes.Contains(src, []byte("locals"))
 }
 
 // parse looks at the content of a file. It touches nothing but f.
@@ -40,7 +41,7 @@ func (f *file) parse(src []byte) *hclsyntax.Body {
 	f.findings, f.broken = findings, broken
 	f.ignores = ignoresIn(f.path, src)
 	if broken {
-		f.incomplete = true
+		f.incomplete, f.ignores = true, ignoresInTorn(f.path, src)
 		if body = f.recover(src, body != nil); body == nil {
 			return nil
 		}
@@ -247,6 +248,9 @@ func invalidUTF8(src []byte) int {
 // Most files have too few brackets and operators for that; only the others pay for
 // a look at their tokens.
 func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
+	if len(src) < maxOperators {
+		return hcl.Range{}, false
+	}
 	suspects := 0
 	for _, c := range src {
 		switch c {
@@ -293,6 +297,9 @@ func tooDeep(name string, src []byte, pos hcl.Pos) (hcl.Range, bool) {
 
 // endlessDigits finds a number so long that parsing it takes seconds.
 func endlessDigits(name string, src []byte) (hcl.Range, bool) {
+	if len(src) <= maxDigits {
+		return hcl.Range{}, false
+	}
 	run := 0
 	for _, c := range src {
 		if '0' <= c && c <= '9' || c == '.' {

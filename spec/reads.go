@@ -216,7 +216,7 @@ func (x *evaluation) checkSibling(t hcl.Traversal, may access, field bool) (targ
 			return target, "", false
 		}
 		key = stepName(t, 2)
-		if _, has := target.instances[key]; !has && !target.unknownKeys {
+		if target.instance(key) == nil && !target.unknownKeys {
 			x.report(codeKey, stepRange(t, 2), didYouMean(key, target.keys), fmt.Sprintf("%s.%s has no instance %q", kind, name, key))
 			return target, key, false
 		}

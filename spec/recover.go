@@ -160,11 +160,27 @@ func (r *recovery) gap(p piece) {
 		r.torn.unclear, r.torn.words = true, nil
 		return
 	}
-	for word := range bytes.FieldsFuncSeq(p.src, func(c rune) bool {
-		return c < 0x80 && c != '-' && c != '_' && !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
-	}) {
+	last, end := []byte(nil), -2
+	for at := 0; at < len(p.src); {
+		n := bytes.IndexFunc(p.src[at:], notInName)
+		if n < 0 {
+			n = len(p.src) - at
+		}
+		if n == 0 {
+			at++
+			continue
+		}
+		word := p.src[at : at+n]
 		r.torn.words[string(word)] = true
+		if end+1 == at && bytes.IndexByte([]byte(`"'{}[]()`), p.src[end]) >= 0 { // what does not belong there may stand inside a name
+			r.torn.words[string(last)+string(word)] = true
+		}
+		last, end, at = word, at+n, at+n
 	}
+}
+
+func notInName(c rune) bool {
+	return c < 0x80 && c != '-' && c != '_' && !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
 }
 
 // divide cuts a text into blocks, which begin on a line that has the indentation and

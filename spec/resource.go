@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,15 +24,29 @@ type resourceDraft struct {
 	schema      *Schema
 	forEach     *hclsyntax.Attribute // nil: one instance with key ""
 	reads       []reading
-	edges       []edge // in the order of their local addresses
-	instances   map[string]*Resource
-	keys        []string // in the order of evaluation
+	edges       []edge   // in the order of their local addresses
+	made        []made   // sorted by key
+	keys        []string // of these, and of those with mistakes
 	unknownKeys bool
-	readsNode   bool                            // its values may differ from node to node
-	exports     map[string]map[string]cty.Value // by key
-	seen        cty.Value                       // what object answers; cty.NilVal: not asked yet
-	off         map[string]bool                 // by key, of what is never up: whether it is waited for
-	broken      bool                            // said why; what reads it is not looked at
+	readsNode   bool            // its values may differ from node to node
+	seen        cty.Value       // what object answers; cty.NilVal: not asked yet
+	off         map[string]bool // by key, of what is never up: whether it is waited for
+	broken      bool            // said why; what reads it is not looked at
+}
+
+// made is an instance without mistakes.
+type made struct {
+	key    string
+	res    *Resource
+	config *part
+}
+
+// instance is the one with a key, nil where there is none, or none without mistakes.
+func (d *resourceDraft) instance(key string) *Resource {
+	if i, there := slices.BinarySearchFunc(d.made, key, func(m made, key string) int { return strings.Compare(m.key, key) }); there {
+		return d.made[i].res
+	}
+	return nil
 }
 
 // edge is a resource that another refers to, and where it first does.
@@ -76,13 +91,11 @@ func (x *evaluation) resources(s *serviceDraft, body *hclsyntax.Body) (out, task
 			d := s.byLocal[local]
 			x.resource(s, d)
 			s.broken = s.broken || d.broken
-			for _, k := range d.keys {
-				switch res := d.instances[k]; {
-				case res == nil:
-				case res.Task != nil:
-					tasks = append(tasks, res)
-				default:
-					out = append(out, res)
+			for _, m := range d.made {
+				if m.res.Task != nil {
+					tasks = append(tasks, m.res)
+				} else {
+					out = append(out, m.res)
 				}
 			}
 		}
@@ -213,7 +226,6 @@ func (x *evaluation) reportCycle(s *serviceDraft, loop []string) {
 
 // resource evaluates one resource, or its instances.
 func (x *evaluation) resource(s *serviceDraft, d *resourceDraft) {
-	d.instances, d.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
 	d.seen = cty.NilVal // of a resource on a loop, something may have been read before it was evaluated
 	elements := []element{{}}
 	if d.forEach != nil {
@@ -232,7 +244,6 @@ func (x *evaluation) resource(s *serviceDraft, d *resourceDraft) {
 	if d.forEach != nil && len(elements) == 0 { // the arguments are checked even where there is no instance
 		d.unknownKeys = false
 		probe := *d
-		probe.instances, probe.exports = map[string]*Resource{}, map[string]map[string]cty.Value{}
 		d.broken = !x.instance(s, &probe, element{value: cty.DynamicVal, unknown: true})
 	}
 }
@@ -247,7 +258,7 @@ type element struct {
 func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, bool) {
 	expr := d.forEach.Expr
 	may := access{node: true, service: s, reader: d}
-	v, got := x.eval(expr, may, siblingContext(s, d, cty.NilVal))
+	v, got := x.eval(expr, may, x.run.siblingContext(s, d, cty.NilVal))
 	if got == failed {
 		return nil, false
 	}
@@ -297,20 +308,17 @@ func (x *evaluation) elements(s *serviceDraft, d *resourceDraft) ([]element, boo
 }
 
 // siblingContext makes readable the resources that d refers to.
-func siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
+func (l *Loader) siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.EvalContext {
 	if len(d.edges) == 0 && each == cty.NilVal {
 		return s.ctx
 	}
-	byKind := map[string]map[string]cty.Value{}
-	for _, e := range d.edges {
-		if byKind[e.to.kind] == nil {
-			byKind[e.to.kind] = map[string]cty.Value{}
-		}
-		byKind[e.to.kind][e.to.name] = e.to.object()
-	}
 	ctx := s.ctx.NewChild()
-	ctx.Variables = make(map[string]cty.Value, len(byKind)+1)
-	for kind, names := range byKind {
+	ctx.Variables = map[string]cty.Value{}
+	for left := d.edges; len(left) > 0; { // those of a kind are beside each other
+		kind, names := left[0].to.kind, map[string]cty.Value{}
+		for ; len(left) > 0 && left[0].to.kind == kind; left = left[1:] {
+			names[left[0].to.name] = left[0].to.object(l)
+		}
 		ctx.Variables[kind] = cty.ObjectVal(names)
 	}
 	if each != cty.NilVal {
@@ -320,19 +328,22 @@ func siblingContext(s *serviceDraft, d *resourceDraft, each cty.Value) *hcl.Eval
 }
 
 // object is what expressions see of a resource.
-func (d *resourceDraft) object() cty.Value {
+func (d *resourceDraft) object(l *Loader) cty.Value {
 	if d.seen != cty.NilVal {
 		return d.seen
 	}
 	switch {
 	case d.forEach == nil:
-		d.seen = cty.ObjectVal(d.exports[""])
+		d.seen = cty.EmptyObjectVal
+		if len(d.made) > 0 {
+			d.seen = cty.ObjectVal(l.exported(d.made[0].config))
+		}
 	case d.unknownKeys || d.broken:
 		return cty.DynamicVal
 	default:
-		all := make(map[string]cty.Value, len(d.exports))
-		for k, e := range d.exports {
-			all[k] = cty.ObjectVal(e)
+		all := make(map[string]cty.Value, len(d.made))
+		for _, m := range d.made {
+			all[m.key] = cty.ObjectVal(l.exported(m.config))
 		}
 		d.seen = cty.ObjectVal(all)
 	}
@@ -349,7 +360,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		}
 		each = cty.ObjectVal(map[string]cty.Value{"key": key, "value": e.value})
 	}
-	ctx := siblingContext(s, d, each)
+	ctx := x.run.siblingContext(s, d, each)
 	may := access{node: true, each: d.forEach != nil, service: s, reader: d}
 	common := resourceSchema
 	if d.schema.Task {
@@ -394,8 +405,7 @@ func (x *evaluation) instance(s *serviceDraft, d *resourceDraft, e element) bool
 		res.ReadyByChecks = rc.ReadyByChecks()
 	}
 	x.run.digestResource(res, config.value)
-	d.instances[e.key] = res
-	d.exports[e.key] = exportedValues(d.schema, x.run.factsOf(d.schema).exports, config)
+	d.made = append(d.made, made{e.key, res, config})
 	return true
 }
 
@@ -423,10 +433,13 @@ func newResource(s *serviceDraft, d *resourceDraft, key string, a *resourceArgum
 // checks decodes the checks of a resource.
 func (x *evaluation) checks(d *resourceDraft, may access, ctx *hcl.EvalContext) (out []*Check, ok bool) {
 	ok = true
-	places := map[string]hcl.Range{}
+	var places map[string]hcl.Range
 	for _, b := range d.block.Body.Blocks {
 		if b.Type != "check" {
 			continue
+		}
+		if places == nil {
+			places = map[string]hcl.Range{}
 		}
 		c, good := x.check(b, places, may, ctx)
 		if !good {
@@ -458,7 +471,7 @@ func (x *evaluation) check(b *hclsyntax.Block, places map[string]hcl.Range, may 
 		return nil, false
 	}
 	own, config := x.run.newPart(checkSchema), x.run.newPart(schema)
-	if x.decode(&decoding{what: fmt.Sprintf("check %q", kind), body: b.Body, at: b.TypeRange, parts: []*part{config, own}, may: may, ctx: ctx}) == failed {
+	if x.decode(&decoding{what: "check " + strconv.Quote(kind), body: b.Body, at: b.TypeRange, parts: []*part{config, own}, may: may, ctx: ctx}) == failed {
 		return nil, false
 	}
 	a := own.value.Addr().Interface().(*checkArguments)

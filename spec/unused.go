@@ -48,12 +48,11 @@ func (r *run) checkUnused() {
 
 // unsound says whether the set has mistakes that keep it from being read.
 func (r *run) unsound() bool {
-	keeps := func(f Finding) bool { return f.Severity == Error && !codeByName[f.Code].Silent() }
-	if r.anyBad || slices.ContainsFunc(r.findings, keeps) {
+	if r.anyBad || slices.ContainsFunc(r.findings, fatal) {
 		return true
 	}
 	for _, f := range r.files {
-		if slices.ContainsFunc(f.findings, keeps) || slices.ContainsFunc(f.definitions, func(d *definition) bool { return slices.ContainsFunc(d.findings, keeps) }) {
+		if slices.ContainsFunc(f.findings, fatal) || slices.ContainsFunc(f.definitions, func(d *definition) bool { return slices.ContainsFunc(d.findings, fatal) }) {
 			return true
 		}
 	}

@@ -210,9 +210,6 @@ func convertValue(rv reflect.Value, f *Field, v cty.Value) *mistake {
 	case bytesType:
 		return setBytes(rv, f, v)
 	}
-	if texts, is := textsOf(v); is && rv.Kind() == reflect.Slice {
-		return setTexts(rv, f, texts)
-	}
 	c, err := convert.Convert(v, f.Type)
 	if err != nil {
 		m := wrongType(f, v)
@@ -271,15 +268,16 @@ func checkWord(f *Field, s string) *mistake {
 	return wrong(codeWord, didYouMean(s, f.OneOf), strconv.Quote(s), f.Name)
 }
 
-// textsOf are the elements of a list that holds nothing but text, as nearly all do.
+// textsOf are the elements of a written list that holds nothing but text that is known
+// and no secret, as nearly all do.
 func textsOf(v cty.Value) ([]string, bool) {
-	if !v.Type().IsTupleType() {
+	if !v.Type().IsTupleType() || v.IsMarked() || !v.IsKnown() || v.IsNull() {
 		return nil, false
 	}
 	out := make([]string, 0, v.LengthInt())
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		if e.Type() != cty.String || e.IsNull() {
+		if e.Type() != cty.String || e.IsMarked() || !e.IsKnown() || e.IsNull() || holdsMark(e.AsString()) {
 			return nil, false
 		}
 		out = append(out, e.AsString())

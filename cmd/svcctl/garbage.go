@@ -7,8 +7,8 @@ import (
 )
 
 // headroom is what a short command may use beyond what it needs before its garbage is
-// worth collecting: reading a thousand files makes 150 MB of it.
-const headroom = 20 << 20
+// worth collecting: reading a thousand files makes 140 MB of it.
+const headroom = 24 << 20
 
 // ballast is never written to, so that it takes no memory but counts as needed.
 var ballast []byte

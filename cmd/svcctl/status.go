@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,12 +80,19 @@ func (o *statusOptions) printCluster(s *api.Status) {
 			text += fmt.Sprintf("; revision %d goes on", declared.Revision)
 		}
 		fmt.Fprintln(o.out, o.paint(yellow, text))
-		for _, f := range declared.Findings {
-			fmt.Fprintln(o.out, "  "+strings.ReplaceAll(strings.TrimRight(findingText(f), "\n"), "\n", "\n  "))
-		}
+		o.printFindings(declared.Findings)
+	} else if slices.ContainsFunc(declared.Findings, func(f api.Finding) bool { return f.Severity == "error" }) {
+		fmt.Fprintln(o.out, o.paint(yellow, fmt.Sprintf("spec current: revision %d goes on, which an older version of svcctl accepted; the next change has to mend what is found in it", declared.Revision)))
+		o.printFindings(declared.Findings)
 	}
 	if declared.Store != "" {
 		fmt.Fprintln(o.out, o.paint(yellow, "state directory: "+declared.Store))
+	}
+}
+
+func (o *statusOptions) printFindings(all []api.Finding) {
+	for _, f := range all {
+		fmt.Fprintln(o.out, "  "+strings.ReplaceAll(strings.TrimRight(findingText(f), "\n"), "\n", "\n  "))
 	}
 }
 

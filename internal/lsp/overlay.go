@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ type overlay struct {
 	disk    fs.FS
 	open    map[string]*document // by path below the root
 	folders int
+	flat    bool // nothing in folders is shown
 }
 
 // shown is what stat says about an open file, or about a folder that holds one and is
@@ -95,6 +97,12 @@ func (o *overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && o.holds(name)) {
 		return nil, err
 	}
+	if o.flat {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+			info, err := fs.Stat(o.disk, path.Join(name, e.Name())) // a link may lead to a folder
+			return err == nil && info.IsDir()
+		})
+	}
 	have := make(map[string]bool, len(entries))
 	for i, e := range entries {
 		have[e.Name()] = true
@@ -111,7 +119,7 @@ func (o *overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 			continue
 		}
 		first, _, deeper := strings.Cut(rest, "/")
-		if have[first] {
+		if have[first] || deeper && o.flat {
 			continue
 		}
 		have[first] = true

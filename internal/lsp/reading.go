@@ -134,7 +134,7 @@ func (s *server) read(ctx context.Context, t *set, files map[string]*document) {
 		return
 	}
 	s.prepare(t)
-	over := &overlay{disk: os.DirFS(t.root), open: files}
+	over := &overlay{disk: os.DirFS(t.root), open: files, flat: t.flat}
 	began := time.Now()
 	_, findings := t.loader.Load(over)
 	if over.folders > maxFolders {
@@ -213,7 +213,7 @@ func (s *server) leave(ctx context.Context, t *set) {
 }
 
 // narrow gives up a folder that is too wide to be a set: its open files are read with
-// their own folders alone.
+// their own folders alone, and those in itself without what is in its folders.
 func (s *server) narrow(ctx context.Context, t *set) {
 	s.mu.Lock()
 	s.wide[t.root] = true

@@ -182,6 +182,33 @@ func TestAWorkspaceThatIsTooWideIsNarrowedToTheFilesFolder(t *testing.T) {
 	if err := s.ask("textDocument/hover", "w0/a.hcl", "serv|ice \"a\" {}\n", nil); err != nil {
 		t.Error(err)
 	}
+	// One in the wide folder itself is read too, and with those beside it.
+	s.write("beside.hcl", "service \"beside\" {}\n")
+	s.open("top.hcl", "service \"top\" {\n  requires = [\"beside\", \"b\"]\n}\n")
+	if p := s.next("top.hcl"); codes(p) != "SV0211" && codes(p) != "SV0512 SV0211" {
+		t.Errorf("the file at the top has %q", codes(p))
+	}
+	if len(s.messages) > 0 {
+		t.Errorf("it is told again: %s", <-s.messages)
+	}
+}
+
+// A file's own folder may be too wide as well: somebody's home, say.
+func TestAFileInAFolderThatIsTooWideIsReadWithTheFilesBesideIt(t *testing.T) {
+	s := begin(t, "", "home/beside.hcl", "service \"beside\" {}\n")
+	s.notify("workspace/didChangeWorkspaceFolders", map[string]any{"event": map[string]any{"removed": []map[string]any{{"uri": uriOf(s.root)}}}})
+	for i := range maxFolders + 1 {
+		if err := os.MkdirAll(filepath.Join(s.root, "home", fmt.Sprintf("w%d", i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.open("home/top.hcl", "service \"top\" {\n  with = [\"beside\", \"b\"]\n}\n")
+	if p := s.next("home/top.hcl"); codes(p) != "SV0211" {
+		t.Errorf("the file has %q", codes(p))
+	}
+	if <-s.messages; len(s.messages) > 0 {
+		t.Errorf("it is told again: %s", <-s.messages)
+	}
 }
 
 func TestSymbolsAreNestedWhereTheClientKnowsNesting(t *testing.T) {

@@ -36,6 +36,7 @@ type document struct {
 // file outside of them.
 type set struct {
 	root string // an absolute path
+	flat bool   // what is in its folders is left out: there are too many
 
 	// Of the server, under its lock.
 	view  *view // nil before the first reading
@@ -111,7 +112,7 @@ func (s *server) place(uri string) (*set, string) {
 		if len(s.sets) >= maxSets {
 			return nil, ""
 		}
-		have = &set{root: root, ready: make(chan struct{}), stamps: map[string]stamp{}, published: map[string]bool{}}
+		have = &set{root: root, flat: s.wide[root], ready: make(chan struct{}), stamps: map[string]stamp{}, published: map[string]bool{}}
 		s.sets[root] = have
 	}
 	return have, rel
