@@ -8,12 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/svcctl/svcctl/spec"
 )
 
 // configArgument takes the value of one argument, or says what is wrong with it.
@@ -98,12 +99,7 @@ func inOrder(attributes hclsyntax.Attributes) []*hclsyntax.Attribute {
 
 // didYouMean suggests the nearest of some words, or nothing where none is near.
 func didYouMean(wrong string, words []string) string {
-	near, best := "", 3
-	for _, w := range words {
-		if d := levenshtein.Distance(wrong, w, nil); d < best && d < len(w) {
-			near, best = w, d
-		}
-	}
+	near := spec.Nearest(wrong, words)
 	if near == "" {
 		return ""
 	}

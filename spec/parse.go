@@ -20,6 +20,7 @@ const (
 	maxLoops     = 2    // for in for
 	maxChain     = 1000 // values that are made of each other
 	maxDigits    = 1100 // of a number
+	maxTextLines = 10_000
 )
 
 // mayDefine says whether a file can hold variables or locals, without parsing it. What
@@ -115,6 +116,9 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at,
 			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
+	}
+	if f, is := endlessText(name, src, hcl.InitialPos); is {
+		return nil, []Finding{f}, true
 	}
 	body, findings, wrong := parseText(name, src, hcl.InitialPos)
 	return body, append(findings, wrong...), len(wrong) > 0 || body == nil
@@ -319,6 +323,30 @@ func endlessDigits(name string, src []byte) (hcl.Range, bool) {
 		}
 	}
 	return hcl.Range{}, false
+}
+
+// endlessText finds text of so many lines that parsing it takes minutes: the parser puts
+// it together line by line, and copies all that is left of it each time. Of several in one
+// file the squares are what counts.
+func endlessText(name string, src []byte, pos hcl.Pos) (f Finding, is bool) {
+	// A lone $ or % begins a new part, too.
+	if bytes.Count(src, []byte("\n"))+bytes.Count(src, []byte("$"))+bytes.Count(src, []byte("%")) < maxTextLines {
+		return f, false
+	}
+	tokens, _ := hclsyntax.LexConfig(src, name, pos)
+	parts, cost := 0, 0
+	for i, t := range tokens {
+		if t.Type != hclsyntax.TokenStringLit && t.Type != hclsyntax.TokenQuotedLit {
+			parts = 0
+			continue
+		}
+		parts++
+		if cost += parts; cost > maxTextLines*maxTextLines/2 {
+			return newFinding(codeTooLarge, tokens[max(0, i-parts)].Range, fmt.Sprintf(
+				"Keep it in a file of its own that the program reads: text here has at most %d lines.", maxTextLines), "the text"), true
+		}
+	}
+	return f, false
 }
 
 // isAgentFile recognises an agent's own configuration, which may lie beside services.

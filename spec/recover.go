@@ -95,6 +95,9 @@ func (r *recovery) parse(p piece) (*hclsyntax.Body, []Finding) {
 	if at, deep := tooDeep(r.name, p.src, p.pos); deep {
 		return nil, []Finding{newFinding(codeTooDeep, at, "Divide it with locals.")}
 	}
+	if f, is := endlessText(r.name, p.src, p.pos); is {
+		return nil, []Finding{f}
+	}
 	body, _, wrong := parseText(r.name, p.src, p.pos)
 	return body, explainSyntax(wrong, r.src, p.src, p.pos)
 }

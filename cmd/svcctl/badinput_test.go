@@ -20,16 +20,6 @@ const (
 	hung     = 5 * time.Minute // a bound for what never ends, not for what is slow
 )
 
-// buildProgram builds the command as it is shipped.
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "svcctl")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return program
-}
-
 // validated runs the real command; it must end, without a panic, and within its memory.
 func validated(t *testing.T, program string, attr *syscall.SysProcAttr, args ...string) (code int, out string) {
 	t.Helper()
@@ -70,7 +60,7 @@ func numbered(n int, text string) string {
 }
 
 func TestBadInputIsAFindingInBoundedMemory(t *testing.T) {
-	program := buildProgram(t)
+	program := filepath.Join(buildPrograms(t), "svcctl")
 	for _, c := range []struct{ name, text, code string }{
 		{"ten thousand lines", inService(numbered(10_000, "  # line %d\n")), ""},
 		{"ten thousand mistakes", inService(numbered(10_000, "  wrong%d = 1\n")), "SV0104"},
@@ -86,7 +76,11 @@ func TestBadInputIsAFindingInBoundedMemory(t *testing.T) {
 		{"conditions", inApp(strings.Repeat("true ? 1 : ", 50_000) + "1"), "SV0006"},
 		{"loops", inApp(strings.Repeat("[for x in ", 5000)), "SV0006"},
 		{"heredocs", inApp(strings.Repeat("<<A\n${<<B\n", 20_000)), "SV0006"},
-		{"heredocs without an end", numbered(20_000, "x = <<A%d\n"), "SV0101"},
+		{"heredocs without an end", numbered(5000, "x = <<A%d\n"), "SV0101"},
+		{"more heredocs without an end", numbered(250_000, "x = <<A%d\n"), "SV0007"},
+		{"a heredoc of a million lines", inService("  description = <<A\n" + strings.Repeat("x\n", 1_000_000) + "A\n"), "SV0007"},
+		{"many long heredocs", "locals {\n" + numbered(100, "  a%d = <<A\n"+strings.Repeat("\n", 9000)+"A\n") + "}\n", "SV0007"},
+		{"a dollar in text, again and again", inService("  description = \"" + strings.Repeat("$a", 1_000_000) + "\""), "SV0007"},
 		{"open quotes", numbered(5000, "service \"s%d\" {\n  description = \"x\n}\n"), "SV0101"},
 		{"a long chain", "locals {\n" + numbered(20_000, "  a%d = local.a%d0\n") + "  b0 = 1\n" + numbered(20_000, "  c%d = 1\n") + "}\n" + inApp(`"/x"`), "SV0"},
 		{"a long line", inService("  description = \"" + strings.Repeat("x", 1<<20) + "\"\n  rto = 1"), "SV0303"},
@@ -113,22 +107,25 @@ func TestBadInputIsAFindingInBoundedMemory(t *testing.T) {
 		{"text again and again", inLocals("r = \"" + strings.Repeat("${local.text}", 10_000) + "\""), "SV0003"},
 		{"text in instances", inLocals() + "service \"t\" {\n  app \"a\" {\n    for_each = formatlist(\"%d\", local.list)\n    command = [\"${local.text}${each.key}\"]\n  }\n}\n", "SV0003"},
 	} {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "a.hcl"), []byte(c.text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		code, out := validated(t, program, nil, dir)
-		if c.code == "" && (code != 0 || out != "") || c.code != "" && (code != 1 || !strings.Contains(out, c.code)) {
-			t.Errorf("%s: exit %d, want %s; %.600s", c.name, code, c.code, out)
-		}
-		if len(out) > 16<<20 {
-			t.Errorf("%s: %d MiB of findings", c.name, len(out)>>20)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "a.hcl"), []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			code, out := validated(t, program, nil, dir)
+			if c.code == "" && (code != 0 || out != "") || c.code != "" && (code != 1 || !strings.Contains(out, c.code)) {
+				t.Errorf("exit %d, want %s; %.600s", code, c.code, out)
+			}
+			if len(out) > 16<<20 {
+				t.Errorf("%d MiB of findings", len(out)>>20)
+			}
+		})
 	}
 }
 
 func TestStrangeFilesAreFindingsAndHoldNothingUp(t *testing.T) {
-	program, dir := buildProgram(t), t.TempDir()
+	program, dir := filepath.Join(buildPrograms(t), "svcctl"), t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
 		name = filepath.Join(dir, name)
@@ -185,13 +182,8 @@ func TestWhatMayNotBeReadIsAFinding(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	program, dir := buildProgram(t), t.TempDir()
+	program, dir := filepath.Join(buildPrograms(t), "svcctl"), t.TempDir()
 	for p := dir; p != os.TempDir() && p != "/"; p = filepath.Dir(p) { // the other user must get that far
-		if err := os.Chmod(p, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for p := filepath.Dir(program); p != os.TempDir() && p != "/"; p = filepath.Dir(p) {
 		if err := os.Chmod(p, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -215,17 +207,22 @@ func TestWhatMayNotBeReadIsAFinding(t *testing.T) {
 }
 
 func TestManyFilesAreBounded(t *testing.T) {
-	program, dir := buildProgram(t), t.TempDir()
+	program, dir := filepath.Join(buildPrograms(t), "svcctl"), t.TempDir()
 	for i := range 10_000 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d.hcl", i)), []byte(inService("  wrong = 1")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, format := range formats {
-		if code, out := validated(t, program, nil, "--format", format, dir); code != 1 || len(out) > 64<<20 || !strings.Contains(out, "09999.hcl") {
-			t.Errorf("%s: exit %d, %d bytes", format, code, len(out))
+	t.Run("in each format", func(t *testing.T) {
+		for _, format := range formats {
+			t.Run(format, func(t *testing.T) {
+				t.Parallel()
+				if code, out := validated(t, program, nil, "--format", format, dir); code != 1 || len(out) > 64<<20 || !strings.Contains(out, "09999.hcl") {
+					t.Errorf("exit %d, %d bytes", code, len(out))
+				}
+			})
 		}
-	}
+	})
 	for i := range 10_001 {
 		if err := os.Link(filepath.Join(dir, "00000.hcl"), filepath.Join(dir, fmt.Sprintf("more%05d.hcl", i))); err != nil {
 			t.Fatal(err)

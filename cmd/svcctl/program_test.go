@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/creack/pty"
@@ -19,6 +20,36 @@ func init() {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+}
+
+// bin is the folder with the programs as they are shipped, once they are built. All users
+// may enter it.
+var bin string
+
+var built = sync.OnceValue(func() (err error) {
+	if bin, err = os.MkdirTemp("", "svcctl-built"); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/svcctl", "./cmd/svcctl-keeper")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return os.Chmod(bin, 0o755)
+})
+
+func buildPrograms(t *testing.T) string {
+	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(bin) // "" is nothing
+	os.Exit(code)
 }
 
 // programInPath returns a folder with a command svcctl, for scripts to find.

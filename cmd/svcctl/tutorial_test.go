@@ -70,17 +70,6 @@ func (r *reader) clock() string {
 	return strings.TrimSpace(string(pid))
 }
 
-func buildPrograms(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/svcctl", "./cmd/svcctl-keeper")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // shortDir is a folder for sockets, whose paths have a limit.
 func shortDir(t *testing.T) string {
 	t.Helper()
