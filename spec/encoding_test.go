@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -71,6 +72,7 @@ func TestAMarkAtTheBeginningAndLinesFromWindowsMeanNothing(t *testing.T) {
 // movingFS is a set with a file that changes while it is read.
 type movingFS struct {
 	fstest.MapFS
+	lock  sync.Mutex             // files are read at the same time
 	moves func(f *moving, n int) // the nth time that it is read
 	opens int
 }
@@ -84,6 +86,8 @@ type moving struct {
 }
 
 func (m *movingFS) Open(name string) (fs.File, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
 	f, err := m.MapFS.Open(name)
 	if name != "a.hcl" || err != nil {
 		return f, err
@@ -93,13 +97,17 @@ func (m *movingFS) Open(name string) (fs.File, error) {
 }
 
 func (f *moving) Stat() (fs.FileInfo, error) {
+	f.fsys.lock.Lock()
+	defer f.fsys.lock.Unlock()
 	return fs.Stat(f.fsys.MapFS, "a.hcl")
 }
 
 func (f *moving) Read(p []byte) (int, error) {
 	if !f.read {
 		f.read = true
+		f.fsys.lock.Lock()
 		f.fsys.moves(f, f.n)
+		f.fsys.lock.Unlock()
 	}
 	if f.err != nil {
 		return 0, f.err

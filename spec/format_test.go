@@ -43,14 +43,14 @@ func told(src []byte) string {
 // sameButForBlanks fails where formatting does anything but move what stands in a line.
 func sameButForBlanks(t *testing.T, src []byte) {
 	t.Helper()
-	once, ok := Format(src)
-	if !ok {
+	once, err := Format(src)
+	if err != nil {
 		if !bytes.Equal(once, src) {
 			t.Fatalf("what can't be formatted is changed:\n%q\n%q", src, once)
 		}
 		return
 	}
-	if twice, again := Format(once); !again || !bytes.Equal(twice, once) {
+	if twice, again := Format(once); again != nil || !bytes.Equal(twice, once) {
 		t.Fatalf("%v\nonce\n%q\ntwice\n%q", again, once, twice)
 	}
 	if was, is := tokensOf(src), tokensOf(once); !slices.Equal(was, is) {
@@ -104,5 +104,30 @@ func TestFormattingMovesBlanksAndNothingElse(t *testing.T) {
 			sameButForBlanks(t, bytes.ReplaceAll(src, []byte(" = "), []byte("=")))
 			sameButForBlanks(t, bytes.ReplaceAll(src, []byte("\n"), []byte(" # a\n")))
 		})
+	}
+}
+
+func TestALongLineAmongManyIsNotPaddedToGigabytes(t *testing.T) {
+	long := "x = \"" + strings.Repeat("a", 300_000) + "\" # long\n"
+	for name, src := range map[string]string{
+		"comments":   "locals {\n" + long + strings.Repeat("a = 1 # b\n", 50_000) + "}\n",
+		"values":     "locals {\nm = {\n(" + strings.Repeat("1,", 150_000) + ") = 1\n" + strings.Repeat("a=1\n", 50_000) + "}\n}\n",
+		"in between": "locals {\n" + strings.Repeat("a = 1 # b\n", 20_000) + "/*" + strings.Repeat("\n", 300_000) + "*/ z = 1 # x\n" + strings.Repeat("a = 1 # b\n", 20_000) + "}\n",
+	} {
+		if at, is := swells([]byte(src)); !is || at == 0 {
+			t.Errorf("%s: line %d, %v", name, at, is)
+		}
+		if tidy, err := Format([]byte(src)); err == nil || string(tidy) != src {
+			t.Errorf("%s: %d bytes, %v", name, len(tidy), err)
+		}
+	}
+	for name, src := range map[string]string{
+		"alone":      "locals {\n" + long + "\n" + strings.Repeat("a = 1 # b\n\n", 50_000) + "}\n",
+		"a list":     "locals {\nl = [\n" + strings.Repeat("\"abc\",\n", 100_000) + "]\n}\n",
+		"long words": "locals {\n" + strings.Repeat("key = \""+strings.Repeat("a", 200)+"\" # b\n", 4_000) + "}\n",
+	} {
+		if at, is := swells([]byte(src)); is {
+			t.Errorf("%s: refused for line %d", name, at)
+		}
 	}
 }

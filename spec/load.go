@@ -292,13 +292,7 @@ func (r *run) collect() Findings {
 	hideSecrets(all)
 	all = r.silence(all)
 	r.refuses = r.refused(all) // before some are left out
-	if len(all) > maxFindings {
-		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
-		if !Findings(all).HasErrors() { // warnings keep nobody from using the set, however many
-			more.Severity = Warning
-		}
-		all = append([]Finding{more}, all[:maxFindings]...)
-	}
+	all = bounded(all)
 	sources := map[string][]byte{}
 	for i := range all {
 		p := all[i].File
@@ -319,6 +313,33 @@ func (r *run) collect() Findings {
 	}
 	for _, p := range r.paths {
 		r.files[p].source = nil
+	}
+	return all
+}
+
+// bounded keeps the errors, and of what keeps no set from being used as much as there is
+// room for, notes last. That warnings are missing is a warning; notes are not missed.
+func bounded(all Findings) Findings {
+	if len(all) <= maxFindings {
+		return all
+	}
+	room := map[Severity]int{}
+	left := maxFindings
+	for _, s := range []Severity{Error, Warning, Note} {
+		room[s] = min(left, all.Count(s))
+		left -= room[s]
+	}
+	tooMany := all.Count(Error)+all.Count(Warning) > maxFindings
+	all = slices.DeleteFunc(all, func(f Finding) bool {
+		room[f.Severity]--
+		return room[f.Severity] < 0
+	})
+	if tooMany {
+		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		if !all.HasErrors() { // warnings keep nobody from using the set, however many
+			more.Severity = Warning
+		}
+		all = append(Findings{more}, all...)
 	}
 	return all
 }

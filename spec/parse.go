@@ -130,6 +130,9 @@ func parseText(name string, src []byte, pos hcl.Pos) (body *hclsyntax.Body, find
 		}
 		at := rangeOf(d, name)
 		if d.Summary == "Attribute redefined" {
+			if len(findings) > maxFindings {
+				continue // the rest is not shown
+			}
 			word := string(src[at.Start.Byte-pos.Byte : at.End.Byte-pos.Byte])
 			findings = append(findings, newFinding(codeSetTwice, at, setTwice(d.Detail), word))
 			continue

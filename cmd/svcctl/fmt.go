@@ -113,9 +113,9 @@ func (o *fmtOptions) stream() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
-	tidy, ok := spec.Format(src)
-	if !ok {
-		return false, unformatted(name)
+	tidy, err := spec.Format(src)
+	if err != nil {
+		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
 	changed = !bytes.Equal(src, tidy)
 	switch {
@@ -135,9 +135,9 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
-	tidy, ok := spec.Format(src)
-	if !ok {
-		return false, unformatted(name)
+	tidy, err := spec.Format(src)
+	if err != nil {
+		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
 	if bytes.Equal(src, tidy) {
 		return false, nil
@@ -153,10 +153,6 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 	}
 	_, err = fmt.Fprintln(o.out, name)
 	return true, err
-}
-
-func unformatted(name string) error {
-	return fmt.Errorf("cannot format %s: its syntax is broken (`svcctl validate` says where)", name)
 }
 
 // readSource reads a file, unless reading it could wait for somebody, or has no end.
@@ -176,12 +172,9 @@ func readSource(name string) ([]byte, error) {
 	return readBounded(f)
 }
 
+// readBounded reads one byte more than can be formatted, so that a larger file is refused.
 func readBounded(r io.Reader) ([]byte, error) {
-	src, err := io.ReadAll(io.LimitReader(r, spec.MaxFileSize+1))
-	if err == nil && len(src) > spec.MaxFileSize {
-		return nil, fmt.Errorf("it is larger than %d MiB (divide it)", spec.MaxFileSize>>20)
-	}
-	return src, err
+	return io.ReadAll(io.LimitReader(r, spec.MaxFormat+1))
 }
 
 // replaceFile renames a new file over the old, with its mode and owner: an agent that

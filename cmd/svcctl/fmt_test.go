@@ -167,7 +167,7 @@ func TestFmtReadsStandardInputAsADash(t *testing.T) {
 		{string(want), []string{"--check", "-"}, exitDone, ""},
 		{string(want), []string{"--diff", "-"}, exitDone, ""},
 		{"service {", []string{"-"}, exitFailed, ""},
-		{strings.Repeat("# a\n", spec.MaxFileSize/4+1), []string{"-"}, exitFailed, ""},
+		{strings.Repeat("# a\n", spec.MaxFormat/4+1), []string{"-"}, exitFailed, ""},
 	} {
 		if code, out, stderr := typed(c.in, append([]string{"fmt"}, c.args...)...); code != c.code || out != c.out {
 			t.Errorf("%v: exit %d: %s%s", c.args, code, out[:min(len(out), 500)], stderr)
@@ -230,7 +230,7 @@ func TestFmtFollowsLinksToFilesAndNotToFolders(t *testing.T) {
 func TestFmtSaysWhatItCannotReadAndFormatsTheRest(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.hcl"), untidy)
-	write(t, filepath.Join(dir, "big.hcl"), strings.Repeat("# a\n", spec.MaxFileSize/4+1))
+	write(t, filepath.Join(dir, "big.hcl"), strings.Repeat("# a\n", spec.MaxFormat/4+1))
 	if err := os.Symlink("nowhere", filepath.Join(dir, "gone.hcl")); err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestFmtSaysWhatItCannotReadAndFormatsTheRest(t *testing.T) {
 	if code != exitFailed || out != filepath.Join(dir, "a.hcl")+"\n" {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	for _, part := range []string{"big.hcl: it is larger than 4 MiB", "gone.hcl: ", "pipe.hcl: it is no regular file"} {
+	for _, part := range []string{"big.hcl: it is larger than 1 MiB", "gone.hcl: ", "pipe.hcl: it is no regular file"} {
 		if !strings.Contains(stderr, "cannot format "+dir+"/"+part) {
 			t.Errorf("no %q in\n%s", part, stderr)
 		}

@@ -158,7 +158,7 @@ func TestEveryKindHasAnExampleThatLoads(t *testing.T) {
 		for _, f := range findings.WithoutNotes() {
 			t.Errorf("the example of %s %s, line %d: %s: %s %s", d.Of, d.Kind, f.Range.Start.Line, f.Code, f.Summary, f.Detail)
 		}
-		if got, ok := spec.Format([]byte(d.Example)); !ok || string(got) != d.Example {
+		if got, err := spec.Format([]byte(d.Example)); err != nil || string(got) != d.Example {
 			t.Errorf("svcctl fmt would change the example of %s %s to\n%s", d.Of, d.Kind, got)
 		}
 		if s != nil && !shows(s, d) {

@@ -78,7 +78,7 @@ func TestExamplesOfThePagesAreValid(t *testing.T) {
 						t.Errorf("%s: line %d of the example: %s: %s %s", at, f.Range.Start.Line, f.Code, f.Summary, f.Detail)
 					}
 				}
-				if got, ok := spec.Format([]byte(b.text)); !ok || string(got) != b.text {
+				if got, err := spec.Format([]byte(b.text)); err != nil || string(got) != b.text {
 					t.Errorf("%s: svcctl fmt would change the example to\n%s", at, got)
 				}
 			case "hcl agent":

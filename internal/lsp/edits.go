@@ -2,7 +2,6 @@ package lsp
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -21,12 +20,9 @@ func (s *server) format(d *document) (any, error) {
 	if p, ok := pathOf(d.uri); ok && filepath.Ext(p) != ".hcl" {
 		return nil, fmt.Errorf("cannot format %s: its name does not end in .hcl", d.uri)
 	}
-	if len(d.text.src) > maxFile {
-		return nil, errors.New("cannot format the file: it is larger than 4 MiB")
-	}
-	tidy, ok := spec.Format(d.text.src)
-	if !ok {
-		return nil, errors.New("cannot format the file: its syntax is broken")
+	tidy, err := spec.Format(d.text.src)
+	if err != nil {
+		return nil, fmt.Errorf("cannot format the file: %w", err)
 	}
 	return lineEdits(d.text, tidy, s.encoding), nil
 }
