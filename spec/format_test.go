@@ -29,6 +29,9 @@ func told(src []byte) string {
 	s, findings := NewLoader(testOptions).Load(set("a.hcl", string(src)))
 	var out []string
 	for _, f := range findings {
+		if f.Code == codeSwallowed {
+			continue // it is known by the line's indentation, which formatting changes
+		}
 		out = append(out, f.Code+" "+f.Summary)
 	}
 	slices.Sort(out)
@@ -57,10 +60,10 @@ func sameButForBlanks(t *testing.T, src []byte) {
 		t.Fatalf("other tokens:\n%q\n%q", src, once)
 	}
 	if bytes.Count(src, []byte("\n")) != bytes.Count(once, []byte("\n")) {
-		t.Fatalf("other lines:\n%q\n%q", src, once)
+		t.Fatalf("other lines:\n%.2000q\n%.2000q", src, once)
 	}
 	if was, is := told(src), told(once); was != is {
-		t.Fatalf("another meaning:\n%s\n%s\n%q\n%q", was, is, src, once)
+		t.Fatalf("another meaning:\n%.2000s\n%.2000s\n%.2000q\n%.2000q", was, is, src, once)
 	}
 }
 
