@@ -66,6 +66,11 @@ func (r *run) hasErrors() bool {
 		if Findings(f.findings).HasErrors() {
 			return true
 		}
+		for _, d := range f.definitions {
+			if Findings(d.findings).HasErrors() {
+				return true
+			}
+		}
 	}
 	return false
 }

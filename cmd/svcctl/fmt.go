@@ -75,7 +75,7 @@ func (o *fmtOptions) run() error {
 func hclFiles(p string) (files []string, unread error) {
 	info, err := os.Stat(p)
 	if err != nil {
-		return nil, usage("cannot read %s: %w (is the path right?)", p, err)
+		return nil, usage("cannot read %s: %w (is the path right?)", p, cause(err))
 	}
 	if !info.IsDir() {
 		return []string{p}, nil

@@ -106,6 +106,9 @@ func parseNode(text string) (spec.Node, error) {
 }
 
 func checkNodeName(s string) error {
+	if first, _, list := strings.Cut(s, ","); list && agent.ValidNodeName(first) {
+		return fmt.Errorf("%q is a list: write --node once for each", s)
+	}
 	if !agent.ValidNodeName(s) {
 		return fmt.Errorf("%q is not a name: write at most 63 letters, digits, -, _ and dots", s)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -147,11 +148,20 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	return s, found, nil
 }
 
+// cause is what went wrong with a path that is named already.
+func cause(err error) error {
+	var failed *fs.PathError
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}
+
 // setOf returns the files of a path and the directory that they are below.
 func setOf(p string) (fs.FS, string, error) {
 	info, err := os.Stat(p)
 	if err != nil {
-		return nil, "", usage("cannot read %s: %w (is the path right?)", p, err)
+		return nil, "", usage("cannot read %s: %w (is the path right?)", p, cause(err))
 	}
 	if info.IsDir() {
 		return os.DirFS(p), p, nil

@@ -176,7 +176,7 @@ func TestValidateRefusesNodesThatItCannotTellApart(t *testing.T) {
 		{"a node of the cluster again", []string{"--cluster", agents, "--node", "n1"}, []string{"agent.hcl and --node n1"}},
 		{"a node of another cluster", []string{"--cluster", agents, "--node", "name=n9,cluster=test"}, []string{`in "prod"`, `in "test"`}},
 		{"a node twice", []string{"--node", "n1", "--node", "name=n1"}, []string{`both name "n1"`}},
-		{"two names", []string{"--node", "n1,n2"}, []string{`"n1,n2" is not a name`}},
+		{"two names", []string{"--node", "n1,n2"}, []string{`"n1,n2" is a list: write --node once for each`}},
 		{"no name", []string{"--node", "label=a=b"}, []string{"it has no name"}},
 		{"an empty one", []string{"--node", ""}, []string{"is not a name"}},
 		{"no such word", []string{"--node", "name=n1,labels=a"}, []string{`"labels=a" is none of`}},
