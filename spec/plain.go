@@ -256,6 +256,17 @@ func (r *run) checkPlain() {
 			r.report(newFinding(codePlainSecret, d.at, fmt.Sprintf("It is read at %s. %s", place(use.at), use.detail), use.what))
 		}
 	}
+	// Whatever it is read for, a password is called one. What is called a secret or token
+	// may be its name, for secret().
+	for _, p := range r.paths {
+		for _, d := range r.files[p].definitions {
+			if _, name, _ := strings.Cut(d.name, "."); !told[d] && strings.Contains(strings.ToLower(name), "pass") && len(d.reads) == 0 && d.val != nil && d.val.ok && knownText(d.val.v) {
+				if what := inTheOpen(name, d.val.v.AsString()); what != "" {
+					r.report(newFinding(codePlainSecret, d.at, `Who reads the file, or its history, reads the value. Put it into /etc/svcctl/secrets/NAME on the nodes and read secret("NAME") where it is used.`, what))
+				}
+			}
+		}
+	}
 }
 
 // hideSecrets keeps the lines on which secrets stand from being shown, whatever else is

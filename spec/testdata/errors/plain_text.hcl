@@ -33,3 +33,15 @@ service "open" {
     env     = { PASSWORD = var.pw } # it is told above
   }
 }
+
+variable "replication_password" {
+#        ^^^^^^^^^^^^^^^^^^^^^^ SV0402 "replication_password" stands in the file
+  default = "hunter2"
+}
+
+service "renamed" {
+  app "main" {
+    command = ["/bin/renamed"]
+    env     = { DB = var.replication_password }
+  }
+}
