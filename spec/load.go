@@ -155,7 +155,8 @@ func (l *Loader) Files() map[string]string {
 }
 
 // Load reads the set below the root of fsys. It returns every finding, and no Spec
-// when one of them is an error. Services that did not change are the same pointers
+// when one of them is an error. Files are read on all processors, so that fsys must be
+// safe for concurrent use. Services that did not change are the same pointers
 // as in the Spec before.
 func (l *Loader) Load(fsys fs.FS) (*Spec, Findings) { return l.load(fsys, Findings.HasErrors) }
 

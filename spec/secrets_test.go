@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 )
@@ -99,11 +100,14 @@ service "a" {
 type countingFS struct {
 	fstest.MapFS
 	reads map[string]int
+	lock  *sync.Mutex // files are read on all processors
 }
 
 // Open implements fs.FS.
 func (c countingFS) Open(name string) (fs.File, error) {
+	c.lock.Lock()
 	c.reads[name]++
+	c.lock.Unlock()
 	return c.MapFS.Open(name)
 }
 
@@ -112,7 +116,7 @@ func TestAChangedSecretMakesAnotherDigestAndReadsOnlyWhatMentionsIt(t *testing.T
 		return fmt.Sprintf("service %q {\n  app \"main\" {\n    command = [\"/bin/true\"]\n    env = { A = %s }\n  }\n}\n", name, value)
 	}
 	files := countingFS{set("common.hcl", "locals {\n  far = secret(\"far\")\n}\n", "direct.hcl", env("direct", `secret("near")`),
-		"indirect.hcl", env("indirect", "local.far"), "plain.hcl", env("plain", `"x"`)), map[string]int{}}
+		"indirect.hcl", env("indirect", "local.far"), "plain.hcl", env("plain", `"x"`)), map[string]int{}, &sync.Mutex{}}
 	known := prints{"near": "01", "far": "02"}
 	l := NewLoader(withSecrets(known))
 	load := func() *Spec {
