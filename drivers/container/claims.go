@@ -10,8 +10,12 @@ import (
 // Claims implements spec.Claimer: the name, and the ports of the host. A container with
 // the host's network may listen anywhere, and says nothing of it.
 func (c *Config) Claims() (out []spec.Claim) {
-	if c.Name != "" {
-		out = append(out, spec.Claim{Sort: spec.ClaimName, Value: "container " + c.Name, Field: "name", Domain: c.engine()})
+	name := c.Name
+	if name == "" && c.address != "" { // dashes join its parts, so that others may come to the same
+		name = defaultName(c.address)
+	}
+	if name != "" {
+		out = append(out, spec.Claim{Sort: spec.ClaimName, Value: "container " + name, Field: "name", Domain: c.engine()})
 	}
 	for i, text := range c.Ports {
 		p, err := parsePort(text)

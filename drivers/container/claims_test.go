@@ -40,6 +40,25 @@ func TestAContainerClaimsItsNameAndThePortsOfTheHost(t *testing.T) {
 	}
 }
 
+func TestContainersWithoutNamesMayClaimOneName(t *testing.T) {
+	want := []spec.Claim{{Sort: spec.ClaimName, Value: "container svcctl-a-b-c", Field: "name", Domain: "docker"}}
+	for _, address := range []spec.Address{"a/container.b-c", "a-b/container.c", "a/b/container.c", `a/container.b["c"]`} {
+		c := &Config{Image: "x"}
+		before := c.digest()
+		c.SetAddress(address)
+		if got := c.Claims(); !slices.Equal(got, want) {
+			t.Errorf("%s claims %+v, want %+v", address, got, want)
+		}
+		if c.digest() != before {
+			t.Error("what an older svcctl started is taken for another one")
+		}
+		c.Name = "own"
+		if got := c.Claims(); got[0].Value != "container own" {
+			t.Errorf("%s claims %+v beside its name", address, got)
+		}
+	}
+}
+
 func TestAContainerUsesWhatItIsShownOfTheHost(t *testing.T) {
 	c := &Config{Volumes: []string{"data:/data", "/srv/a/:/b:ro"}, Command: []string{"x", "/inside"}, Workdir: "/inside"}
 	if got := c.Paths(); len(got) != 1 || !slices.Equal(got["volumes"], []string{"", "/srv/a"}) {

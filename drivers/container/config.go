@@ -57,7 +57,12 @@ type Config struct {
 	Unhealthy   string            `hcl:"unhealthy" default:"restart" oneof:"restart report" doc:"What follows when the engine finds it unhealthy: a restart, or only a word in the status."`
 	Ready       string            `hcl:"ready" default:"started" oneof:"started healthy check" doc:"When the start is complete: once it runs, once the engine finds it healthy, or once its checks pass."`
 	Remove      bool              `hcl:"remove" default:"true" doc:"A stop removes the container with its writable layer and anonymous volumes. A crash never does: the same container is started again."`
+
+	address spec.Address // the default of name is made of it
 }
+
+// SetAddress implements spec.Addressed.
+func (c *Config) SetAddress(a spec.Address) { c.address = a }
 
 // Healthcheck is the engine's own check, run inside the container.
 type Healthcheck struct {
@@ -79,6 +84,9 @@ func (c *Config) digest() string {
 	for i := range v.NumField() {
 		f, tag := v.Field(i), v.Type().Field(i).Tag
 		name, _, _ := strings.Cut(tag.Get("hcl"), ",")
+		if name == "" { // no argument
+			continue
+		}
 		// How it is fetched, stopped and judged is no part of the container.
 		if tag.Get("reload") == "live" || f.IsZero() || slices.Contains([]string{"pull", "username", "password", "ready", "unhealthy", "remove"}, name) {
 			continue

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/svcctl/svcctl/drivers"
+	"github.com/svcctl/svcctl/spec"
 )
 
 // The labels by which a container is known again. The name alone proves nothing.
@@ -34,16 +36,16 @@ var nameForm = drivers.Expression(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
 
 var notInNames = drivers.Expression(`[^a-zA-Z0-9_.-]+`)
 
-// nameOf is the container's name: svcctl-orders-main for orders/container.main.
-func nameOf(o drivers.Opening, c *Config) string {
-	if c.Name != "" {
-		return c.Name
-	}
-	local := o.Address.Local()
+// nameOf is the container's name.
+func nameOf(o drivers.Opening, c *Config) string { return cmp.Or(c.Name, defaultName(o.Address)) }
+
+// defaultName is svcctl-orders-main for orders/container.main.
+func defaultName(a spec.Address) string {
+	local := a.Local()
 	if _, name, ok := strings.Cut(local, "."); ok {
 		local = name
 	}
-	return "svcctl-" + strings.Trim(notInNames().ReplaceAllString(string(o.Address.Service())+"-"+local, "-"), "-")
+	return "svcctl-" + strings.Trim(notInNames().ReplaceAllString(a.Service()+"-"+local, "-"), "-")
 }
 
 // request is what the engine is asked to make.
