@@ -29,9 +29,14 @@ func OneText(field string, command []string) []Problem {
 			return []Problem{{field, "A command line in one text", fmt.Sprintf("No shell takes it apart. Write each word in quotes of its own, or %s = [\"/bin/sh\", \"-c\", \"…\"].", field)}}
 		}
 	}
-	quoted := make([]string, 0, len(words))
+	return []Problem{{field, "A command line in one text", fmt.Sprintf("No shell takes it apart. Write %s.", quoted(withoutSecrets(words)))}}
+}
+
+// quoted writes words as a list is written, without its brackets.
+func quoted(words []string) string {
+	out := make([]string, 0, len(words))
 	for _, w := range words {
-		quoted = append(quoted, strconv.Quote(w))
+		out = append(out, strconv.Quote(w))
 	}
-	return []Problem{{field, "A command line in one text", fmt.Sprintf("No shell takes it apart. Write %s.", strings.Join(quoted, ", "))}}
+	return strings.Join(out, ", ")
 }

@@ -29,7 +29,7 @@ type plainUse struct {
 // What ends so holds a secret; PASSWORD_FILE says where one is, TOKEN_TTL how long it lasts.
 var confidential = []string{
 	"password", "passwd", "passphrase", "token", "secret", "apikey", "api_key", "authorization",
-	"secret_key", "secret_key_base", "secret_access_key", "mysql_pwd", "rediscli_auth",
+	"secret_key", "secret_key_base", "secret_access_key", "mysql_pwd", "rediscli_auth", "requirepass", "masterauth",
 }
 
 func calledSecret(name string) bool {
@@ -39,6 +39,12 @@ func calledSecret(name string) bool {
 	}
 	ends := func(end string) bool { return strings.HasSuffix(name, end) }
 	return slices.ContainsFunc(confidential, ends) && !slices.ContainsFunc(harmless, ends)
+}
+
+func calledPassword(name string) bool {
+	return calledSecret(name) && slices.ContainsFunc([]string{"password", "passwd", "passphrase"}, func(end string) bool {
+		return strings.HasSuffix(strings.ToLower(name), end)
+	})
 }
 
 // harmless are what secrets are called, how many tokens there may be, and the tokens of a text.
@@ -101,13 +107,11 @@ func (x *evaluation) exposed(d *decoding, f *Field, v reflect.Value, a *hclsynta
 			}
 		}
 	case reflect.Slice:
-		client := false
+		var line commandLine
 		for i := range v.Len() {
-			word := v.Index(i).String()
-			if what := inWord(word, client); what != "" {
+			if what := line.next(v.Index(i).String()); what != "" {
 				x.plain(d, f, a.Expr, what, at(a.Expr, &mistake{element: i}))
 			}
-			client = client || mysqlClient(word)
 		}
 	case reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64: // no text
 	default:
@@ -131,8 +135,47 @@ var optionName = regexp.MustCompile(`^-{0,2}[A-Za-z][A-Za-z0-9_.-]*$`)
 // published is what docker run takes behind -p.
 var published = regexp.MustCompile(`^([0-9.]+:)?[0-9]+:[0-9]+(/[a-z]+)?$`)
 
-// inWord looks at one word of a command, or of another list. Only what gives a name and
-// a value in one word is told: behind --password alone anything may follow.
+// takesSecret are the options that a secret follows as a word of its own. Behind others
+// that end so, such as --no-password, anything may follow.
+var takesSecret = regexp.MustCompile(`^--?(password|passwd|passphrase|token|auth-token|access-token|api-key|apikey|secret-key|requirepass|masterauth)$`)
+
+// commandLine is what is known of a command, or of another list, after some of its words.
+type commandLine struct {
+	client bool   // that takes a password behind -p
+	asks   bool   // --password makes it ask for one
+	before string // the last word
+}
+
+// next is what stands in the next word, "" where nothing does.
+func (l *commandLine) next(word string) string {
+	what := inWord(word, l.client)
+	if what == "" && !l.asks && takesSecret.MatchString(l.before) && !strings.HasPrefix(word, "-") && mayBeSecret(word) {
+		what = strconv.Quote(l.before)
+	}
+	l.client = l.client || mysqlClient(word)
+	l.asks = l.asks || l.client || path.Base(word) == "psql" || strings.HasPrefix(path.Base(word), "pg_")
+	l.before = word
+	return what
+}
+
+// withoutSecrets are the words of a command, each perhaps a line itself, without the
+// secrets that they hold.
+func withoutSecrets(words []string) []string {
+	out := make([]string, 0, len(words))
+	var line commandLine
+	for _, word := range words {
+		if line.next(word) != "" || lineHoldsSecret(" "+word) {
+			name, _, has := strings.Cut(word, "=")
+			if word = "…"; has && optionName.MatchString(name) {
+				word = name + "=…"
+			}
+		}
+		out = append(out, word)
+	}
+	return out
+}
+
+// inWord looks at what one word alone says.
 func inWord(word string, client bool) string {
 	if name, value, has := strings.Cut(word, "="); has && calledSecret(name) && optionName.MatchString(name) && mayBeSecret(value) {
 		return strconv.Quote(name)
@@ -146,22 +189,12 @@ func inWord(word string, client bool) string {
 	return ""
 }
 
-// withoutSecret is a word of a command without the secret that it holds.
-func withoutSecret(word string) string {
-	if inWord(word, false) == "" {
-		return word
-	}
-	if name, _, has := strings.Cut(word, "="); has {
-		return name + "=…"
-	}
-	return "…"
-}
-
-// lineSecrets are the ways in which a line gives a secret a value: NAME = "value", and
-// "NAME=value" in text.
+// lineSecrets are the ways in which a line gives a secret a value: NAME = "value",
+// "NAME=value" in text, and an option with the next word.
 var lineSecrets = []*regexp.Regexp{
 	regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]*)"?\s*[=:]\s*"([^"]+)`),
 	regexp.MustCompile(`["'\s]-{0,2}([A-Za-z][A-Za-z0-9_.-]*)=([^"'\s]+)`),
+	regexp.MustCompile(`["'\s]--?([A-Za-z][A-Za-z0-9-]*)(?:"\s*,\s*"|\s+)([^"'\s-][^"'\s]*)`),
 }
 
 // lineHoldsSecret looks at a line as text: where it is mistaken, its values are not known.
@@ -260,10 +293,9 @@ func (r *run) checkPlain() {
 	// may be its name, for secret().
 	for _, p := range r.paths {
 		for _, d := range r.files[p].definitions {
-			if _, name, _ := strings.Cut(d.name, "."); !told[d] && strings.Contains(strings.ToLower(name), "pass") && len(d.reads) == 0 && d.val != nil && d.val.ok && knownText(d.val.v) {
-				if what := inTheOpen(name, d.val.v.AsString()); what != "" {
-					r.report(newFinding(codePlainSecret, d.at, `Who reads the file, or its history, reads the value. Put it into /etc/svcctl/secrets/NAME on the nodes and read secret("NAME") where it is used.`, what))
-				}
+			_, name, _ := strings.Cut(d.name, ".")
+			if !told[d] && calledPassword(name) && len(d.reads) == 0 && d.val != nil && d.val.ok && knownText(d.val.v) && mayBeSecret(d.val.v.AsString()) {
+				r.report(newFinding(codePlainSecret, d.at, `Who reads the file, or its history, reads the value. Put it into /etc/svcctl/secrets/NAME on the nodes and read secret("NAME") where it is used.`, strconv.Quote(name)))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -62,6 +63,20 @@ func TestASecretInAVariableIsToldWhereItIsDefined(t *testing.T) {
 	wantFound(t, found(testOptions, "a.hcl", "locals {\n secret = \"orders\"\n}\n"+app(`env = { PASSWORD = secret(local.secret) }`)))
 }
 
+func TestAVariableIsToldByItsNameWhereThatIsAPasswords(t *testing.T) {
+	for name, told := range map[string]bool{
+		"password": true, "db_Password": true, "db-passwd": true, "passphrase": true,
+		"compass": false, "bypass": false, "passive": false, "passenger": false, "password_file": false,
+		"bypass_token": false, "password_secret": false, // they may be names, for secret()
+	} {
+		var want []string
+		if told {
+			want = []string{fmt.Sprintf("2:2 SV0402 %q stands in the file", name)}
+		}
+		wantFound(t, found(testOptions, "a.hcl", "locals {\n "+name+" = \"hunter2\"\n}\n"+app(`user = join("", ["x", local.`+name+`])`)), want...)
+	}
+}
+
 func TestWordsOfCommandsAreLookedAtForSecrets(t *testing.T) {
 	words := func(list string) []string {
 		return found(testOptions, "a.hcl", "service \"a\" {\n  app \"b\" {\n    command = ["+list+"]\n  }\n}\n")
@@ -75,6 +90,9 @@ func TestWordsOfCommandsAreLookedAtForSecrets(t *testing.T) {
 		`"psql", "postgres://me:hunter2@db/x"`:              `3:24 SV0402 the password in a URL stands in the file`,
 		`"sh", "-c", "psql postgres://me:hunter2@db/x"`:     `3:28 SV0402 the password in a URL stands in the file`,
 		`"redis-cli", "-u", "redis://:hunter2@h"`:           `3:35 SV0402 the password in a URL stands in the file`,
+		`"redis-server", "--requirepass", "hunter2"`:        `3:49 SV0402 "--requirepass" stands in the file`,
+		`"x", "-token", "hunter2"`:                          `3:31 SV0402 "-token" stands in the file`,
+		`"x", "--password", "http://me:hunter2@h"`:          `3:35 SV0402 the password in a URL stands in the file`,
 	} {
 		wantFound(t, words(list), want)
 	}
@@ -82,11 +100,13 @@ func TestWordsOfCommandsAreLookedAtForSecrets(t *testing.T) {
 		`"x", "--password=$PASSWORD"`, `"x", "--password=$${PASSWORD}"`, `"x", "--password=@/run/pw"`, `"x", "--password=/run/pw"`,
 		`"x", "--password=./pw"`, `"x", "--password=<password>"`, `"x", "--password=file:/pw"`, `"x", "--password={{ pw }}"`,
 		`"x", "--password-file=pw"`, `"x", "--password_file=pw"`, `"x", "--token-ttl=60s"`, `"x", "--password="`, `"x", "--password=true"`,
-		`"x", "--authorization-mode=Node,RBAC"`, `"x", "--password", "hunter2"`, `"x", "--no-token=yes"`, `"x", "--user=me"`,
+		`"x", "--authorization-mode=Node,RBAC"`, `"x", "--password-file", "pw"`, `"x", "--no-token=yes"`, `"x", "--user=me"`,
 		`"x", "-phunter2"`, `"ssh", "-p2222"`, `"/usr/bin/mysql", "-p"`, `"/usr/bin/mysql", "-p$PW"`, `"-pbefore", "mysql"`, `"mysqld", "-P3306"`,
 		`"sh", "-c", "PASSWORD=$(cat /run/pw) exec x"`, `"sh", "-c", "TOKEN=\"$1\" x"`, "\"sh\", \"-c\", \"TOKEN=`cat x` y\"", `"echo", "a token = b"`, `"sh", "-c", "TOKEN=\nexport TOKEN"`,
 		`"x", "postgres://me@db/x"`, `"x", "postgres://me:$PW@db/x"`, `"x", "http://h:80/a@b"`, `"x", "http://[::1]:80/"`, `"x", "postgres://me:<pw>@db"`,
 		`"x", "docker://nginx:1.27@sha256:abc"`, `"x", "http://me:%s@h"`, `"x", "ssh://git@host:22/x"`, `"x", "http://me:xxx@h"`, `"x", "http://a.b/?x=a:b@c"`,
+		`"x", "--password", "--verbose"`, `"x", "--password", "/run/pw"`, `"x", "--password", "$PW"`, `"x", "password", "reset"`, `"x", "--token"`, `"x", "--print-token", "now"`,
+		`"pg_dump", "--no-password", "orders"`, `"/usr/bin/psql", "--password", "orders"`, `"mysqldump", "--password", "orders"`,
 		`"x", "--password=********"`, `"x", "--password=xxxx"`,
 	} {
 		if got := words(list); len(got) > 0 {
@@ -130,6 +150,12 @@ func TestTheLineOfASecretIsNotShownForAnythingElse(t *testing.T) {
 	}
 }
 
+func TestTheLineThatDefinesASecretIsNotShownWhateverItIsCalled(t *testing.T) {
+	if text := details("a.hcl", "locals {\n again = \"hunter2\"\n}\n"+app("env = { PASSWORD = local.again }")); !strings.Contains(text, "SV0402") || strings.Contains(text, "hunter2") {
+		t.Errorf("a password is repeated:\n%s", text)
+	}
+}
+
 func TestASecretInALineThatIsMistakenIsNotRepeated(t *testing.T) {
 	for _, line := range []string{
 		`env = ["DB_PASSWORD=hunter2abc", "B=c"]`,
@@ -137,6 +163,9 @@ func TestASecretInALineThatIsMistakenIsNotRepeated(t *testing.T) {
 		`env = { DB_PASSWORD = "hunter2abc" B = "c" }`,
 		`environment = { "API_TOKEN" : "hunter2abc" }`,
 		`tags = "postgres://me:hunter2abc@host/db"`,
+		`user = ["/bin/serve", "--password", "hunter2abc"]`,
+		`tags = "/bin/serve --password hunter2abc"`,
+		`tags = "/bin/sh -c 'serve --password=hunter2abc'"`,
 	} {
 		_, findings := NewLoader(testOptions).Load(set("a.hcl", "service \"s\" {\n  app \"a\" {\n    command = [\"/bin/true\"]\n    "+line+"\n  }\n}\n"))
 		var sarif, json strings.Builder
@@ -175,5 +204,23 @@ func TestWhatIsOnlyCalledLikeASecretIsNone(t *testing.T) {
 	}
 	if inWord("-phunter2", true) == "" || inWord("-p3306", true) == "" {
 		t.Error("a password behind -p is not told")
+	}
+}
+
+func TestTheWordsOfACommandLineInOneTextAreShownWithoutSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"/bin/serve --password=hunter2 -v": `Write "/bin/serve", "--password=…", "-v".`,
+		"/bin/serve --token hunter2 -v":    `Write "/bin/serve", "--token", "…", "-v".`,
+		"mysqldump -phunter2 orders":       `Write "mysqldump", "…", "orders".`,
+		"sh -c 'serve --token hunter2'":    `No shell takes it apart. Write each word`,
+	} {
+		if got := OneText("command", []string{text}); len(got) != 1 || !strings.Contains(got[0].Detail, want) {
+			t.Errorf("%s: %+v, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"/opt/My App/bin/run", "run it", "run", "-x"} {
+		if got := OneText("command", []string{text}); (len(got) > 0) != (text == "run it") {
+			t.Errorf("%s: %+v", text, got)
+		}
 	}
 }

@@ -121,12 +121,9 @@ func asList(v cty.Value) string {
 		words = strings.FieldsFunc(s, func(c rune) bool { return c == ',' })
 	}
 	if len(words) < 2 || strings.ContainsAny(s, `"'…`) {
-		return strconv.Quote(withoutSecret(s))
+		words = []string{s}
 	}
-	for i := range words {
-		words[i] = strconv.Quote(withoutSecret(words[i]))
-	}
-	return strings.Join(words, ", ")
+	return quoted(withoutSecrets(words))
 }
 
 // asMap writes a list of "NAME=value" as a map, "" where it is something else.
