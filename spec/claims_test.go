@@ -17,6 +17,8 @@ func (m *mountConfig) Claims() []Claim {
 	}
 }
 
+func (m *mountConfig) Paths() map[string][]string { return map[string][]string{"device": {m.Device}} }
+
 func (c *ipConfig) Claims() []Claim {
 	p, err := netip.ParsePrefix(c.Address)
 	if err != nil {
@@ -230,6 +232,14 @@ func TestAValueForOneNodeCollidesOnThatNodeOnly(t *testing.T) {
 	expect(t, "the other is elsewhere", collisions(t, "a.hcl", ipOf("a", `nodes = ["n2"]`, `"10.0.0.1/24"`), "b.hcl", perNode))
 	expect(t, "the other is there", collisions(t, "a.hcl", ipOf("a", `nodes = ["n1"]`, `"10.0.0.1/24"`), "b.hcl", perNode),
 		"b.hcl:4 SV0501 address 10.0.0.1 is a/ip.vip's too")
+}
+
+// What is the same on every node is compared once, what differs for each node.
+func TestBesideAValueForAllNodesOneForEachCollidesToo(t *testing.T) {
+	o := testOptions
+	o.Nodes = []Node{{Name: "n1"}, {Name: "n2"}}
+	expect(t, "a device of n2", collisionsFor(t, o, "a.hcl", mountOf("a", "", `"/srv/a"`, `device = "/dev/n2"`), "b.hcl", mountOf("b", "", `"/srv/b"`, `device = "/dev/${node.name}"`)),
+		"b.hcl:5 SV0504 device /dev/n2 is a/mount.data's too")
 }
 
 func TestAChangedFileCollidesAsAFreshOne(t *testing.T) {

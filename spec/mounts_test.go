@@ -197,6 +197,7 @@ func TestAPathBesideAMountMayBeSomebodyElses(t *testing.T) {
 	o.Node = Node{}
 	expect(t, "a mount point that is not known", collisionsFor(t, o, "s.hcl", unknown))
 	expect(t, "a mount that is disabled", collisions(t, "s.hcl", strings.Replace(withMounts(appWith(`"/bin/db", "/var/lib/queue/x"`, "")), `"/dev/b"`, "\"/dev/b\"\n    disabled = true", 1)))
+	expect(t, "what is mounted", collisions(t, "s.hcl", strings.Replace(s, `"/dev/b"`, `"/srv/db/wal"`, 1)), "s.hcl:11 SV0509 no mount provides /srv/db/wal/x")
 	expect(t, "no mount at all", collisions(t, "s.hcl", "service \"s\" {\n"+appWith(`"/bin/db", "/srv/db/wal"`, "")+"}\n"))
 }
 
@@ -274,7 +275,7 @@ func TestCollisionsNameTheNodesThatTheyConcern(t *testing.T) {
 
 func TestNamesThatDifferInAWordOfTheirOwnAreNoSlips(t *testing.T) {
 	for _, pair := range [][2]string{
-		{"site-a", "site-b"}, {"web_us", "web_eu"}, {"node-west", "node-east"}, {"log", "blog"}, {"mysqld", "mysql"}, {"a.test", "a.rest"}, {"data2", "data1"}, {"v1.2", "v1.3"},
+		{"site-a", "site-b"}, {"web_us", "web_eu"}, {"node-west", "node-east"}, {"log", "blog"}, {"mysqld", "mysql"}, {"a.test", "a.rest"}, {"data2", "data1"}, {"v1.2", "v1.3"}, {"web-oders-dat", "web-orders-data"},
 	} {
 		if misspelt(pair[0], pair[1]) {
 			t.Errorf("%s is taken for a slip of %s", pair[0], pair[1])

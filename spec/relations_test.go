@@ -101,13 +101,15 @@ func TestWhatIsRequiredMustComeUpByItself(t *testing.T) {
 }
 
 func TestAVeryLongChainOfServicesIsJudgedSoonAndToldShort(t *testing.T) {
-	var b strings.Builder
-	for i := range 3000 {
-		fmt.Fprintf(&b, "service \"s%d\" {\n  with = [\"s%d\"]\n}\n", i, i+1)
-	}
-	b.WriteString(svc("s3000", `apart = ["s0"]`))
-	_, findings := NewLoader(testOptions).Load(set("a.hcl", b.String()))
-	if len(findings) != 1 || findings[0].Code != codeNoCommonNode || len(findings[0].Detail) > 500 {
-		t.Errorf("%s", printed(findings))
+	for _, n := range []int{50, 3000} {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "service \"s%d\" {\n  with = [\"s%d\"]\n}\n", i, i+1)
+		}
+		b.WriteString(svc(fmt.Sprintf("s%d", n), `apart = ["s0"]`))
+		_, findings := NewLoader(testOptions).Load(set("a.hcl", b.String()))
+		if len(findings) != 1 || findings[0].Code != codeNoCommonNode || len(findings[0].Detail) > 500 {
+			t.Errorf("%d: %s", n, printed(findings))
+		}
 	}
 }

@@ -377,3 +377,15 @@ func TestAServiceWithAMistakenNameComesBackWithItsName(t *testing.T) {
 		t.Errorf("services %v", s.Names)
 	}
 }
+
+func TestAnArgumentThatThereIsNotIsExplainedOnce(t *testing.T) {
+	for lines, want := range map[string]string{
+		"device = \"/d\"":                     `"device" belongs to another kind: mount.`, // that of the command is the same mistake
+		"command = [\"/x\"]\n zzzqq = \"/d\"": "`svcctl explain app` says what it takes.",
+	} {
+		_, findings := NewLoader(testOptions).Load(set("a.hcl", "service \"a\" {\n app \"x\" {\n "+lines+"\n }\n}\n"))
+		if len(findings) != 1 || findings[0].Code != codeArgument || findings[0].Detail != want {
+			t.Errorf("%s\n%s", lines, printed(findings))
+		}
+	}
+}

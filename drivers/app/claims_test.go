@@ -8,12 +8,12 @@ import (
 
 func TestAProgramUsesThePathsOfItsArguments(t *testing.T) {
 	p := Program{
-		Command: []string{"/bin/x", "--data=/srv/x"}, Cwd: "/srv/y", Env: map[string]string{"HOME": "/srv/z"},
+		Command: []string{"/bin/x", "--data=/srv/x"}, Cwd: "/srv/y", Env: map[string]string{"HOME": "/srv/z/below", "OTHER": "/srv/zz"},
 		Sandbox: &Sandbox{ReadWritePaths: []string{"/srv/x", "-/srv/w"}, TemporaryPaths: []string{"-/srv/z"}, InaccessiblePaths: []string{"/srv/y/"}},
 	}
 	app := &Config{Program: p, Stop: []string{"/bin/stop"}}
 	want := map[string][]string{
-		"command": {"/bin/x", "--data=/srv/x"}, "cwd": {""}, "env.HOME": {""}, "status": {}, "stop": {"/bin/stop"},
+		"command": {"/bin/x", "--data=/srv/x"}, "cwd": {""}, "env.HOME": {""}, "env.OTHER": {"/srv/zz"}, "status": {}, "stop": {"/bin/stop"},
 		"sandbox.read_write_paths": {"/srv/x", "-/srv/w"}, "sandbox.read_only_paths": {},
 	}
 	if got := app.Paths(); !maps.EqualFunc(got, want, slices.Equal) {
@@ -25,7 +25,7 @@ func TestAProgramUsesThePathsOfItsArguments(t *testing.T) {
 		t.Errorf("a task uses %q, want %q", got, want)
 	}
 	p.Sandbox = nil
-	if got := (&TaskConfig{Program: p}).Paths(); got["cwd"][0] != "/srv/y" || got["env.HOME"][0] != "/srv/z" || len(got) != 3 {
+	if got := (&TaskConfig{Program: p}).Paths(); got["cwd"][0] != "/srv/y" || got["env.HOME"][0] != "/srv/z/below" || len(got) != 4 {
 		t.Errorf("without a sandbox it uses %q", got)
 	}
 }
