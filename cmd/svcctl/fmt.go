@@ -109,7 +109,7 @@ func hclFiles(p string) (files []string, unread error) {
 // stream formats standard input, with --check and --diff as it does a file.
 func (o *fmtOptions) stream() (changed bool, err error) {
 	const name = "standard input"
-	src, err := io.ReadAll(io.LimitReader(o.in, spec.MaxFormat+1))
+	src, err := o.readInput(spec.MaxFormat + 1)
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}

@@ -5,7 +5,9 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -18,6 +20,13 @@ type streams struct {
 	width    int  // columns of out
 	screen   bool // out is one: rows of tables end at its border
 	watched  bool // err is a terminal
+}
+
+// readInput reads standard input. Whoever is to write it may never do so: a signal ends the
+// program from here on, as if it had never asked to be told.
+func (s *streams) readInput(most int64) ([]byte, error) {
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	return io.ReadAll(io.LimitReader(s.in, most))
 }
 
 // output is standard output. What could not be written is an error of the command, whatever

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // cut is a disk with room for a few bytes.
@@ -37,6 +42,34 @@ func TestAReportThatCouldNotBeWrittenIsAFailureToldOnce(t *testing.T) {
 			code := execute(t.Context(), &streams{in: strings.NewReader(untidy), out: &cut{room}, err: &stderr, width: plainWidth}, line)
 			if want := "svcctl: cannot write standard output: no space left on device\n"; code != exitFailed || stderr.String() != want {
 				t.Errorf("%q, room for %d: exit %d:\n%s", line, room, code, stderr.String())
+			}
+		}
+	}
+}
+
+func TestASignalEndsWhoeverWaitsForStandardInput(t *testing.T) {
+	for _, line := range [][]string{{"validate", "-"}, {"fmt", "-"}} {
+		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := exec.CommandContext(ctx, filepath.Join(programInPath(t), "svcctl"), line...)
+			in, err := c.StdinPipe()
+			if err == nil {
+				err = c.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			// More than a pipe holds: it is reading, once this is written.
+			if _, err := io.WriteString(in, strings.Repeat("# a\n", 100<<10)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			var exit *exec.ExitError
+			if err := c.Wait(); !errors.As(err, &exit) || ctx.Err() != nil || exit.Sys().(syscall.WaitStatus).Signal() != sig {
+				t.Errorf("%q after %v: %v", line, sig, err)
 			}
 		}
 	}
