@@ -28,7 +28,7 @@ type year struct {
 func yearTask(t *testing.T, name, schedule, zone string, missed spec.Missed) *spec.Resource {
 	at, err := time.LoadLocation(zone)
 	if err != nil {
-		t.Skipf("no time zones here: %v", err)
+		t.Fatal(err) // Go brings its own, where the host has none
 	}
 	parsed, err := cron.Parse(schedule, at)
 	if err != nil {

@@ -15,7 +15,7 @@ func TestTheExamplesAreValidForEveryNodeAndForOne(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		for _, node := range []string{"", "n1"} {
-			_, found, err := loadPath(dir, node, false)
+			_, found, err := (&streams{}).loadPath(dir, node, false)
 			if err != nil || len(found) > 0 {
 				var text strings.Builder
 				found.WriteText(&text, false)
@@ -42,7 +42,7 @@ func TestWhatDiffersFromNodeToNodeGoesThroughEveryFunction(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.hcl"), []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, found, err := loadPath(dir, "", false)
+	_, found, err := (&streams{}).loadPath(dir, "", false)
 	if err != nil || found.HasErrors() {
 		var text strings.Builder
 		found.WriteText(&text, false)

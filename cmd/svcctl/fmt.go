@@ -109,7 +109,7 @@ func hclFiles(p string) (files []string, unread error) {
 // stream formats standard input, with --check and --diff as it does a file.
 func (o *fmtOptions) stream() (changed bool, err error) {
 	const name = "standard input"
-	src, err := readBounded(o.in)
+	src, err := o.readInput(spec.MaxFormat + 1)
 	if err != nil {
 		return false, fmt.Errorf("cannot format %s: %w", name, err)
 	}
@@ -120,14 +120,14 @@ func (o *fmtOptions) stream() (changed bool, err error) {
 	changed = !bytes.Equal(src, tidy)
 	switch {
 	case o.diff && changed:
-		_, err = io.WriteString(o.out, unifiedDiff(name, src, tidy))
+		fmt.Fprint(o.out, unifiedDiff(name, src, tidy))
 	case o.diff:
 	case !o.check:
-		_, err = o.out.Write(tidy)
+		fmt.Fprintf(o.out, "%s", tidy)
 	case changed:
-		_, err = fmt.Fprintln(o.out, name)
+		fmt.Fprintln(o.out, name)
 	}
-	return changed, err
+	return changed, nil
 }
 
 func (o *fmtOptions) file(name string) (changed bool, err error) {
@@ -143,16 +143,16 @@ func (o *fmtOptions) file(name string) (changed bool, err error) {
 		return false, nil
 	}
 	if o.diff {
-		_, err = io.WriteString(o.out, unifiedDiff(name, src, tidy))
-		return true, err
+		fmt.Fprint(o.out, unifiedDiff(name, src, tidy))
+		return true, nil
 	}
 	if !o.check {
 		if err := replaceFile(name, tidy); err != nil {
 			return true, fmt.Errorf("cannot format %s: %w", name, err)
 		}
 	}
-	_, err = fmt.Fprintln(o.out, name)
-	return true, err
+	fmt.Fprintln(o.out, name)
+	return true, nil
 }
 
 // readSource reads a file, unless reading it could wait for somebody, or has no end.
@@ -169,12 +169,7 @@ func readSource(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readBounded(f)
-}
-
-// readBounded reads one byte more than can be formatted, so that a larger file is refused.
-func readBounded(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, spec.MaxFormat+1))
+	return io.ReadAll(io.LimitReader(f, spec.MaxFormat+1)) // one byte more, so that it is refused
 }
 
 // replaceFile renames a new file over the old, with its mode and owner: an agent that

@@ -91,7 +91,7 @@ func (o *graphOptions) vertices(ctx context.Context) (out []vertex, err error) {
 }
 
 func (o *graphOptions) fromPath() (out []vertex, err error) {
-	s, found, err := loadPath(o.target, o.node, false)
+	s, found, err := o.loadPath(o.target, o.node, false)
 	if err != nil {
 		return nil, err
 	}

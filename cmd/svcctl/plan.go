@@ -102,7 +102,7 @@ func (o *planOptions) ask(ctx context.Context) (*api.Plan, error) {
 
 // rehearse runs the decider itself for a node where nothing runs.
 func (o *planOptions) rehearse() (*api.Plan, error) {
-	s, found, err := loadPath(o.path, o.node, false)
+	s, found, err := o.loadPath(o.path, o.node, false)
 	if err != nil {
 		return nil, err
 	}

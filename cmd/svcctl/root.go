@@ -21,18 +21,24 @@ type program struct {
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, s *streams, args []string) int {
-	p := &program{streams: s}
+	own, out := *s, &output{to: s.out}
+	own.out = out
+	p := &program{streams: &own}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(s.in)
-	root.SetOut(s.out)
+	root.SetOut(out)
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !p.started {
 		err = usage("%w", err)
 	}
 	var e *exitError
-	if err != nil && !(errors.As(err, &e) && e.silent) {
+	said := errors.As(err, &e) && e.silent
+	if out.failed != nil && (err == nil || said) {
+		err, said = out.failed, false
+	}
+	if err != nil && !said {
 		fmt.Fprintln(s.err, "svcctl:", err)
 		var problem *api.Problem
 		if errors.As(err, &problem) {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -16,6 +20,34 @@ type streams struct {
 	width    int  // columns of out
 	screen   bool // out is one: rows of tables end at its border
 	watched  bool // err is a terminal
+}
+
+// readInput reads standard input. Whoever is to write it may never do so: a signal ends the
+// program from here on, as if it had never asked to be told.
+func (s *streams) readInput(most int64) ([]byte, error) {
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	return io.ReadAll(io.LimitReader(s.in, most))
+}
+
+// output is standard output. What could not be written is an error of the command, whatever
+// else it says: a report that is cut short is none. Nothing follows the gap.
+type output struct {
+	sync.Mutex
+	to     io.Writer
+	failed error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.Lock()
+	defer o.Unlock()
+	if o.failed != nil {
+		return 0, o.failed
+	}
+	n, err := o.to.Write(p)
+	if err != nil {
+		o.failed = fmt.Errorf("cannot write standard output: %w", cause(err))
+	}
+	return n, o.failed
 }
 
 // plainWidth is for what is no terminal.

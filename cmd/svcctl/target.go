@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -52,7 +51,7 @@ func (s *streams) targets(paths []string) ([]target, error) {
 
 func (s *streams) target(p string) (target, error) {
 	if p == "-" {
-		content, err := io.ReadAll(io.LimitReader(s.in, maxStdin))
+		content, err := s.readInput(maxStdin)
 		if err != nil {
 			return target{}, failed("cannot read standard input: %w", err)
 		}
@@ -135,8 +134,8 @@ func (t target) places(text string, read map[string]string) string {
 
 // loadPath reads the set of a directory, or of one file, for a node without labels in
 // a cluster of one, or for no node in particular.
-func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
-	t, err := (&streams{}).target(p)
+func (s *streams) loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
+	t, err := s.target(p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -144,8 +143,8 @@ func loadPath(p, node string, notes bool) (*spec.Spec, spec.Findings, error) {
 	if node != "" {
 		options.Node = spec.Node{Name: node, Labels: map[string]string{}, Cluster: "default"}
 	}
-	s, found, _ := t.load(options)
-	return s, found, nil
+	set, found, _ := t.load(options)
+	return set, found, nil
 }
 
 // cause is what went wrong with a path that is named already.

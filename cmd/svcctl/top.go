@@ -30,7 +30,7 @@ func (p *program) topCommand() *cobra.Command {
 }
 
 func (p *program) runTop(ctx context.Context) error {
-	out, isFile := p.out.(*os.File)
+	out, isFile := p.out.(*output).to.(*os.File)
 	if !isFile || !term.IsTerminal(int(out.Fd())) {
 		return usage("cannot show top: the output is no terminal (svcctl status and svcctl events write lines)")
 	}

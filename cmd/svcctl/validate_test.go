@@ -261,6 +261,9 @@ func TestStandardInputIsAFile(t *testing.T) {
 	if execute(context.Background(), s, []string{"validate", "-"}); !strings.Contains(out.String(), "The first is at <stdin>:1") || !strings.Contains(out.String(), "    6 | service \"a\" {\n") {
 		t.Errorf("%s", out.String())
 	}
+	if code, out, stderr := typed(good, "plan", "--cold", "-"); code != exitDone || !strings.Contains(out, "start   a/app.x") {
+		t.Errorf("a plan of it: exit %d: %s%s", code, out, stderr)
+	}
 	if code, got := foundJSON(t, "", "-"); code != exitFailed || !slices.Equal(got, []string{"<stdin>:0 SV0002 []"}) {
 		t.Errorf("nothing: exit %d: %q", code, got)
 	}

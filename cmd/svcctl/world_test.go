@@ -76,7 +76,7 @@ func newWorldOf(t *testing.T, declared string) (*world, func(args ...string) (co
 	if err := os.WriteFile(filepath.Join(dir, "all.hcl"), []byte(declared), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, found, err := loadPath(dir, "n1", false)
+	s, found, err := (&streams{}).loadPath(dir, "n1", false)
 	if err != nil || found.HasErrors() {
 		var text strings.Builder
 		found.WriteText(&text, false)
