@@ -141,7 +141,7 @@ func (d *document) outlined() *outline {
 	if d.outline == nil {
 		p := d.path
 		if p == "" {
-			p = "untitled.hcl"
+			p = path.Base(d.uri)
 		}
 		d.outline = outlineOf(p, firstFolder(p), d.grown())
 	}
@@ -171,7 +171,8 @@ type world struct {
 }
 
 func (s *server) worldOf(d *document) *world {
-	w := &world{s: s, view: s.settled(d), open: map[string]*document{d.path: d}, texts: map[string]*text{}, outlines: map[string]*outline{}}
+	v := s.settled(d) // the document may be of another set behind it
+	w := &world{s: s, view: v, open: map[string]*document{d.outlined().path: d}, texts: map[string]*text{}, outlines: map[string]*outline{}}
 	if w.set = d.set; w.set != nil {
 		w.open = s.openIn(w.set)
 		maps.Copy(w.outlines, w.view.outlines)
