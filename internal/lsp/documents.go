@@ -11,7 +11,7 @@ import (
 )
 
 // maxWork is how many bytes the changes of one message may move.
-const maxWork = 4 << 30
+const maxWork = 1 << 30
 
 // notified takes what has no answer. What can't be understood is logged: there is nobody
 // to tell.
@@ -110,13 +110,14 @@ func (s *server) edited(ctx context.Context, r *jsonrpc2.Request) error {
 	if d == nil {
 		return fmt.Errorf("cannot change %.200q: it is not open", p.Document.URI)
 	}
-	if len(p.Changes)*len(d.text.src) > maxWork {
-		s.tell(ctx, fmt.Sprintf("svcctl: %s changed in too many places at once: close and open it.", d.uri))
-		s.drop(ctx, d.uri)
-		return nil
-	}
-	t := d.text
-	for _, c := range p.Changes {
+	t, work := d.text, 0
+	for i, c := range p.Changes {
+		if work+len(p.Changes[i:])*len(t.src) > maxWork {
+			s.tell(ctx, fmt.Sprintf("svcctl: %s changed in too many places at once: close and open it.", d.uri))
+			s.drop(ctx, d.uri)
+			return nil
+		}
+		work += len(t.src)
 		if c.Range == nil {
 			t = newText([]byte(c.Text))
 			continue

@@ -33,7 +33,7 @@ func TestFindingsFollowWhatIsTypedAndNotEachKey(t *testing.T) {
 		<-s.published
 		for version := 2; version < 12; version++ { // typed for a second
 			s.change("a.hcl", version, strings.Replace(good, "\n", "\n  nods = []\n", 1))
-			time.Sleep(pause / 2)
+			time.Sleep(pause / 2) // by the clock of the bubble: nobody waits
 			synctest.Wait()
 			if n := len(s.published); n != 0 {
 				t.Fatalf("something is published while version %d is typed", version)
@@ -161,6 +161,28 @@ func TestAFileThatIsTooLargeIsToldAndNotLookedAt(t *testing.T) {
 	s.change("a.hcl", 2, good+"nonsense")
 	if p := s.next("a.hcl"); codes(p) != "SV0101" {
 		t.Errorf("once it is small again it has %q", codes(p))
+	}
+}
+
+func TestChangesThatWouldMoveTooMuchAreNotMade(t *testing.T) {
+	for i, changes := range [][]map[string]any{
+		{{"text": strings.Repeat("# wide\n", 1<<20)}}, // and small ones in it
+		{{"range": textRange{}, "text": strings.Repeat("# wide\n", 1<<20)}},
+	} {
+		s := begin(t, "")
+		s.open("a.hcl", good)
+		s.next("a.hcl")
+		for range maxWork/(7<<20) + 1 {
+			changes = append(changes, map[string]any{"range": textRange{}, "text": "x"})
+		}
+		s.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": s.uri("a.hcl"), "version": 2}, "contentChanges": changes})
+		if m := <-s.messages; !strings.Contains(m, "too many places") {
+			t.Errorf("%d: told is %s", i, m)
+		}
+		s.open("a.hcl", good+"nonsense")
+		if p := s.next("a.hcl"); codes(p) != "SV0101" {
+			t.Errorf("%d: opened again it has %q", i, codes(p))
+		}
 	}
 }
 
