@@ -20,7 +20,7 @@ func (s *server) notified(ctx context.Context, r *jsonrpc2.Request) {
 	switch {
 	case r.Method == "exit":
 		if s.phase == shut {
-			s.phase = gone
+			s.orderly.Store(true)
 		}
 		err = s.conn.Close()
 	case s.phase != running:

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
@@ -34,6 +36,7 @@ type server struct {
 	conn     *jsonrpc2.Conn
 	wake     chan struct{} // that a set is to be read
 	ended    chan struct{} // closed with the session
+	orderly  atomic.Bool   // that the client said shutdown, and then exit
 	encoding encoding      // fixed by initialize, before anything is read
 	client   clientCapabilities
 
@@ -56,8 +59,11 @@ const (
 	fresh phase = iota
 	running
 	shut
-	gone
 )
+
+// farewell is how long the end of a session waits for what is being read, or told to a
+// client that does not listen.
+const farewell = time.Second
 
 // What a server answers that JSON-RPC has no number for.
 const (
@@ -82,15 +88,20 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	s.mu.Lock() // no message is handled before conn is there
 	s.conn = jsonrpc2.NewConn(ctx, carrier, s, jsonrpc2.SetLogger(silent{s}))
 	s.mu.Unlock()
-	var reader sync.WaitGroup
-	reader.Go(func() { s.readSets(ctx) })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.readSets(ctx)
+	}()
 	<-s.conn.DisconnectNotify()
 	stop()
 	close(s.ended)
-	reader.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == gone {
+	select {
+	case <-done:
+	case <-time.After(farewell):
+		s.logf("a reading or a message was cut off by the end of the session")
+	}
+	if s.orderly.Load() {
 		return nil
 	}
 	if why := carrier.reason(); why != nil {
