@@ -33,7 +33,7 @@ func (s *server) notified(ctx context.Context, r *jsonrpc2.Request) {
 	case r.Method == "textDocument/didClose":
 		err = s.closed(ctx, r)
 	case r.Method == "textDocument/didSave", r.Method == "workspace/didChangeWatchedFiles":
-		s.lookForNodes(ctx)
+		s.recount()
 		for _, t := range s.sets { // what a file includes may be any file
 			s.changed(t)
 		}
@@ -50,6 +50,7 @@ func (s *server) watch(ctx context.Context) error {
 	if !s.client.Workspace.Watched.Dynamic {
 		return nil
 	}
+	s.client.Workspace.Watched.Dynamic = false // once
 	_, err := s.conn.DispatchCall(ctx, "client/registerCapability", json.RawMessage(
 		`{"registrations":[{"id":"files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/*.hcl"}]}}]}`))
 	return err

@@ -1,6 +1,7 @@
 package lsp
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -274,6 +275,54 @@ func TestAnExpressionIsEvaluatedForTheNodesOfTheNamedFolder(t *testing.T) {
 	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"cluster": "missing"}}, nil)
 	if m := <-s.messages; !strings.Contains(m, "missing") {
 		t.Errorf("told is %s", m)
+	}
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}}) // and not told again
+	s.open("a.hcl", good)
+	s.next("a.hcl")
+	s.write("missing/n1", "")
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}})
+	s.next("a.hcl")
+	if len(s.messages) > 0 {
+		t.Errorf("told is also %s", <-s.messages)
+	}
+}
+
+func TestNodesThatAreDescribedInTheMeantimeAreOffered(t *testing.T) {
+	s := connect(t)
+	s.write("nodes/n1", "")
+	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"cluster": "nodes"}}, nil)
+	offered := func() string {
+		var list completionList
+		if err := s.ask("textDocument/completion", "a.hcl", "service \"a\" {\n  nodes = [\"|\"]\n}\n", &list); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, i := range list.Items {
+			names = append(names, i.Label)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := offered(); got != "n1" {
+		t.Errorf("offered is %q at first", got)
+	}
+	s.next("a.hcl")
+	s.write("nodes/n2", "")
+	s.write("near/agent.hcl", "node {\n  name = \"n3\"\n}\n")
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}})
+	s.next("a.hcl")
+	if got := offered(); got != "n1 n2 n3" {
+		t.Errorf("offered is %q in the end", got)
+	}
+}
+
+func TestTheClientIsAskedOnceToTellOfFilesOnDisk(t *testing.T) {
+	var out bytes.Buffer
+	err := Serve(t.Context(), raw(
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"workspace":{"didChangeWatchedFiles":{"dynamicRegistration":true}}}}}`,
+		`{"jsonrpc":"2.0","method":"initialized"}`, `{"jsonrpc":"2.0","method":"initialized"}`,
+		`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`, `{"jsonrpc":"2.0","method":"exit"}`), &out, Options{Kinds: kinds()})
+	if n := strings.Count(out.String(), "client/registerCapability"); err != nil || n != 1 {
+		t.Errorf("it is asked %d times, %v", n, err)
 	}
 }
 
