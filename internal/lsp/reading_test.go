@@ -104,6 +104,40 @@ func TestIncrementalChangesMakeTheSameText(t *testing.T) {
 	}
 }
 
+func TestOfTwoURIsThatMeanOneFileTheOneChangedLastCounts(t *testing.T) {
+	s := begin(t, "")
+	plain, file := s.uri("a.hcl"), func(uri, text string) map[string]any {
+		return map[string]any{"textDocument": map[string]any{"uri": uri, "version": 1, "text": text}}
+	}
+	published := func(uri, want string) {
+		t.Helper()
+		if p := <-s.published; p.URI != uri || codes(p) != want {
+			t.Fatalf("%s has %q", p.URI, codes(p))
+		}
+	}
+	for i := range 10 { // by chance it could be right once
+		other := []string{s.uri("") + "/%61.hcl", s.uri("") + "/x/../a.hcl"}[i%2]
+		s.notify("textDocument/didOpen", file(plain, good))
+		published(plain, "")
+		s.notify("textDocument/didOpen", file(other, good+"nonsense"))
+		published(other, "SV0101")
+		published(plain, "")
+		s.notify("textDocument/didOpen", file(plain, good+"service \"b\" {\n  nods = []\n}\n"))
+		published(plain, "SV0104")
+		published(other, "")
+		s.notify("textDocument/didClose", file(plain, ""))
+		published(other, "SV0101")
+		published(plain, "")
+		var edit workspaceEdit
+		s.must("textDocument/rename", map[string]any{"textDocument": map[string]any{"uri": other}, "position": position{0, 9}, "newName": "c"}, &edit)
+		if len(edit.Changes) != 1 || len(edit.Changes[other]) != 1 {
+			t.Fatalf("a rename changes %+v", edit)
+		}
+		s.notify("textDocument/didClose", file(other, ""))
+		published(other, "")
+	}
+}
+
 func TestAFileOutsideOfTheWorkspaceIsReadWithItsOwnFolder(t *testing.T) {
 	s := begin(t, "")
 	other := t.TempDir()

@@ -118,11 +118,12 @@ func (s *server) place(uri string) (*set, string) {
 	return have, rel
 }
 
-// openIn lists the open files of a set.
+// openIn lists the open files of a set. Of two URIs that mean one file, as one with and
+// one without escapes, the one that was changed last counts.
 func (s *server) openIn(t *set) map[string]*document {
 	out := map[string]*document{}
 	for _, d := range s.documents {
-		if d.set == t && t != nil {
+		if d.set == t && t != nil && (out[d.path] == nil || out[d.path].serial < d.serial) {
 			out[d.path] = d
 		}
 	}
@@ -175,6 +176,7 @@ func (s *server) worldOf(d *document) *world {
 	w := &world{s: s, view: v, open: map[string]*document{d.outlined().path: d}, texts: map[string]*text{}, outlines: map[string]*outline{}}
 	if w.set = d.set; w.set != nil {
 		w.open = s.openIn(w.set)
+		w.open[d.path] = d
 		maps.Copy(w.outlines, w.view.outlines)
 	}
 	for p, o := range w.open {
