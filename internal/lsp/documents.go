@@ -11,7 +11,7 @@ import (
 )
 
 // maxWork is how many bytes the changes of one message may move.
-const maxWork = 4 << 30
+const maxWork = 1 << 30
 
 // notified takes what has no answer. What can't be understood is logged: there is nobody
 // to tell.
@@ -20,7 +20,7 @@ func (s *server) notified(ctx context.Context, r *jsonrpc2.Request) {
 	switch {
 	case r.Method == "exit":
 		if s.phase == shut {
-			s.phase = gone
+			s.orderly.Store(true)
 		}
 		err = s.conn.Close()
 	case s.phase != running:
@@ -33,7 +33,7 @@ func (s *server) notified(ctx context.Context, r *jsonrpc2.Request) {
 	case r.Method == "textDocument/didClose":
 		err = s.closed(ctx, r)
 	case r.Method == "textDocument/didSave", r.Method == "workspace/didChangeWatchedFiles":
-		s.lookForNodes(ctx)
+		s.recount()
 		for _, t := range s.sets { // what a file includes may be any file
 			s.changed(t)
 		}
@@ -50,6 +50,7 @@ func (s *server) watch(ctx context.Context) error {
 	if !s.client.Workspace.Watched.Dynamic {
 		return nil
 	}
+	s.client.Workspace.Watched.Dynamic = false // once
 	_, err := s.conn.DispatchCall(ctx, "client/registerCapability", json.RawMessage(
 		`{"registrations":[{"id":"files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/*.hcl"}]}}]}`))
 	return err
@@ -110,13 +111,14 @@ func (s *server) edited(ctx context.Context, r *jsonrpc2.Request) error {
 	if d == nil {
 		return fmt.Errorf("cannot change %.200q: it is not open", p.Document.URI)
 	}
-	if len(p.Changes)*len(d.text.src) > maxWork {
-		s.tell(ctx, fmt.Sprintf("svcctl: %s changed in too many places at once: close and open it.", d.uri))
-		s.drop(ctx, d.uri)
-		return nil
-	}
-	t := d.text
-	for _, c := range p.Changes {
+	t, work := d.text, 0
+	for i, c := range p.Changes {
+		if work+len(p.Changes[i:])*len(t.src) > maxWork {
+			s.tell(ctx, fmt.Sprintf("svcctl: %s changed in too many places at once: close and open it.", d.uri))
+			s.drop(ctx, d.uri)
+			return nil
+		}
+		work += len(t.src)
 		if c.Range == nil {
 			t = newText([]byte(c.Text))
 			continue

@@ -183,3 +183,30 @@ func TestDefinitionsAndReferencesAreFoundAcrossFiles(t *testing.T) {
 func (s *session) shown(l location) string {
 	return strings.TrimPrefix(l.URI, uriOf(s.root)+"/") + ":" + strconv.Itoa(l.Range.Start.Line+1) + ":" + strconv.Itoa(l.Range.Start.Character+1)
 }
+
+// What is not saved yet, or hidden, is no part of a set, and is still written with help.
+func TestAFileOfNoSetIsAskedAboutLikeAnyOther(t *testing.T) {
+	const src = "locals {\n  user = \"x\"\n  both = local.user\n}\nservice \"a\" {\n  app \"b\" {}\n}\n"
+	for _, uri := range []string{"untitled:1", "file:///.hidden/a.hcl", "file:///a.svctest.hcl"} {
+		s := begin(t, "")
+		s.notify("textDocument/didOpen", map[string]any{"textDocument": map[string]any{"uri": uri, "version": 1, "text": src}})
+		at := map[string]any{"textDocument": map[string]any{"uri": uri}, "position": position{2, 16}, "newName": "who"}
+		var h hover
+		s.must("textDocument/hover", at, &h)
+		if h.Contents == nil || !strings.HasSuffix(h.Contents.Value, ":2") {
+			t.Errorf("%s: it says %+v", uri, h.Contents)
+		}
+		var l location
+		s.must("textDocument/definition", at, &l)
+		if l.URI != uri || l.Range.Start != (position{1, 2}) {
+			t.Errorf("%s: it is defined at %+v", uri, l)
+		}
+		var edit workspaceEdit
+		s.must("textDocument/rename", at, &edit)
+		if got, want := apply(t, src, edit.Changes[uri]), strings.NewReplacer("  user", "  who", "local.user", "local.who").Replace(src); got != want {
+			t.Errorf("%s: it becomes\n%s", uri, got)
+		}
+		at["position"] = position{5, 7}
+		s.must("textDocument/hover", at, &h)
+	}
+}

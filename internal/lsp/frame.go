@@ -23,10 +23,12 @@ const (
 // frames carries messages, each behind a header that says its length. Read by one
 // goroutine, written by any.
 type frames struct {
-	in     *bufio.Reader
-	inner  io.Reader
+	in      *bufio.Reader
+	inner   io.Reader
+	writing sync.Mutex // held for as long as the client does not read
+	out     io.Writer
+
 	mu     sync.Mutex
-	out    io.Writer
 	closed bool
 	broken error // why reading ended; read it once the connection is gone
 }
@@ -129,9 +131,9 @@ func (f *frames) WriteObject(v any) error {
 	if err != nil {
 		return fmt.Errorf("cannot write a message: %w", err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	if f.isClosed() {
 		return jsonrpc2.ErrClosed
 	}
 	_, err = f.out.Write(append(fmt.Appendf(nil, "Content-Length: %d\r\n\r\n", len(body)), body...))

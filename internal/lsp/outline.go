@@ -205,6 +205,7 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 			if scopes = scopes[:len(scopes)-1]; closed.next != nil { // a %{ for }
 				in := &scopes[len(scopes)-1]
 				in.loops = append(in.loops, closed.next)
+				in.loops = in.loops[max(0, len(in.loops)-maxBrackets):]
 			}
 		}
 		if in := &scopes[len(scopes)-1]; k == hclsyntax.TokenColon && in.next != nil {
@@ -223,7 +224,7 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 		switch {
 		case word == "for" && (previous == hclsyntax.TokenOBrack || previous == hclsyntax.TokenOBrace || previous == hclsyntax.TokenTemplateControl):
 			for i++; i < a.last && string(t.tokens[i].Bytes) != "in"; i++ {
-				if t.kind(i) == hclsyntax.TokenIdent {
+				if t.kind(i) == hclsyntax.TokenIdent && len(in.next) < 2 { // it has a key and a value at most
 					in.next = append(in.next, string(t.tokens[i].Bytes))
 				}
 			}
@@ -242,7 +243,7 @@ func (t *tree) scan(a *attribute, read func([]step), called func(name string, at
 		default:
 			var steps []step
 			steps, i = t.steps(i)
-			if !slices.ContainsFunc(scopes, func(s scope) bool { return s.hides(word) }) {
+			if len(scopes) <= maxBrackets && !slices.ContainsFunc(scopes, func(s scope) bool { return s.hides(word) }) {
 				read(steps)
 			}
 		}

@@ -35,6 +35,7 @@ func (s *server) readSets(ctx context.Context) {
 		}
 		s.quiet(ctx)
 		for ctx.Err() == nil {
+			s.lookForNodes(ctx)
 			t, files := s.next()
 			if t == nil {
 				break
@@ -96,6 +97,11 @@ func (s *server) changed(t *set) {
 		return
 	}
 	t.wants = true
+	s.rouse()
+}
+
+// rouse has the goroutine that reads sets look whether there is something to do.
+func (s *server) rouse() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // it will look anyway

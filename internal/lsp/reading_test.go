@@ -1,6 +1,7 @@
 package lsp
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func TestFindingsFollowWhatIsTypedAndNotEachKey(t *testing.T) {
 		<-s.published
 		for version := 2; version < 12; version++ { // typed for a second
 			s.change("a.hcl", version, strings.Replace(good, "\n", "\n  nods = []\n", 1))
-			time.Sleep(pause / 2)
+			time.Sleep(pause / 2) // by the clock of the bubble: nobody waits
 			synctest.Wait()
 			if n := len(s.published); n != 0 {
 				t.Fatalf("something is published while version %d is typed", version)
@@ -103,6 +104,40 @@ func TestIncrementalChangesMakeTheSameText(t *testing.T) {
 	}
 }
 
+func TestOfTwoURIsThatMeanOneFileTheOneChangedLastCounts(t *testing.T) {
+	s := begin(t, "")
+	plain, file := s.uri("a.hcl"), func(uri, text string) map[string]any {
+		return map[string]any{"textDocument": map[string]any{"uri": uri, "version": 1, "text": text}}
+	}
+	published := func(uri, want string) {
+		t.Helper()
+		if p := <-s.published; p.URI != uri || codes(p) != want {
+			t.Fatalf("%s has %q", p.URI, codes(p))
+		}
+	}
+	for i := range 10 { // by chance it could be right once
+		other := []string{s.uri("") + "/%61.hcl", s.uri("") + "/x/../a.hcl"}[i%2]
+		s.notify("textDocument/didOpen", file(plain, good))
+		published(plain, "")
+		s.notify("textDocument/didOpen", file(other, good+"nonsense"))
+		published(other, "SV0101")
+		published(plain, "")
+		s.notify("textDocument/didOpen", file(plain, good+"service \"b\" {\n  nods = []\n}\n"))
+		published(plain, "SV0104")
+		published(other, "")
+		s.notify("textDocument/didClose", file(plain, ""))
+		published(other, "SV0101")
+		published(plain, "")
+		var edit workspaceEdit
+		s.must("textDocument/rename", map[string]any{"textDocument": map[string]any{"uri": other}, "position": position{0, 9}, "newName": "c"}, &edit)
+		if len(edit.Changes) != 1 || len(edit.Changes[other]) != 1 {
+			t.Fatalf("a rename changes %+v", edit)
+		}
+		s.notify("textDocument/didClose", file(other, ""))
+		published(other, "")
+	}
+}
+
 func TestAFileOutsideOfTheWorkspaceIsReadWithItsOwnFolder(t *testing.T) {
 	s := begin(t, "")
 	other := t.TempDir()
@@ -161,6 +196,28 @@ func TestAFileThatIsTooLargeIsToldAndNotLookedAt(t *testing.T) {
 	s.change("a.hcl", 2, good+"nonsense")
 	if p := s.next("a.hcl"); codes(p) != "SV0101" {
 		t.Errorf("once it is small again it has %q", codes(p))
+	}
+}
+
+func TestChangesThatWouldMoveTooMuchAreNotMade(t *testing.T) {
+	for i, changes := range [][]map[string]any{
+		{{"text": strings.Repeat("# wide\n", 1<<20)}}, // and small ones in it
+		{{"range": textRange{}, "text": strings.Repeat("# wide\n", 1<<20)}},
+	} {
+		s := begin(t, "")
+		s.open("a.hcl", good)
+		s.next("a.hcl")
+		for range maxWork/(7<<20) + 1 {
+			changes = append(changes, map[string]any{"range": textRange{}, "text": "x"})
+		}
+		s.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": s.uri("a.hcl"), "version": 2}, "contentChanges": changes})
+		if m := <-s.messages; !strings.Contains(m, "too many places") {
+			t.Errorf("%d: told is %s", i, m)
+		}
+		s.open("a.hcl", good+"nonsense")
+		if p := s.next("a.hcl"); codes(p) != "SV0101" {
+			t.Errorf("%d: opened again it has %q", i, codes(p))
+		}
 	}
 }
 
@@ -252,6 +309,54 @@ func TestAnExpressionIsEvaluatedForTheNodesOfTheNamedFolder(t *testing.T) {
 	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"cluster": "missing"}}, nil)
 	if m := <-s.messages; !strings.Contains(m, "missing") {
 		t.Errorf("told is %s", m)
+	}
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}}) // and not told again
+	s.open("a.hcl", good)
+	s.next("a.hcl")
+	s.write("missing/n1", "")
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}})
+	s.next("a.hcl")
+	if len(s.messages) > 0 {
+		t.Errorf("told is also %s", <-s.messages)
+	}
+}
+
+func TestNodesThatAreDescribedInTheMeantimeAreOffered(t *testing.T) {
+	s := connect(t)
+	s.write("nodes/n1", "")
+	s.must("initialize", map[string]any{"rootUri": uriOf(s.root), "capabilities": map[string]any{}, "initializationOptions": map[string]any{"cluster": "nodes"}}, nil)
+	offered := func() string {
+		var list completionList
+		if err := s.ask("textDocument/completion", "a.hcl", "service \"a\" {\n  nodes = [\"|\"]\n}\n", &list); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, i := range list.Items {
+			names = append(names, i.Label)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := offered(); got != "n1" {
+		t.Errorf("offered is %q at first", got)
+	}
+	s.next("a.hcl")
+	s.write("nodes/n2", "")
+	s.write("near/agent.hcl", "node {\n  name = \"n3\"\n}\n")
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}})
+	s.next("a.hcl")
+	if got := offered(); got != "n1 n2 n3" {
+		t.Errorf("offered is %q in the end", got)
+	}
+}
+
+func TestTheClientIsAskedOnceToTellOfFilesOnDisk(t *testing.T) {
+	var out bytes.Buffer
+	err := Serve(t.Context(), raw(
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"workspace":{"didChangeWatchedFiles":{"dynamicRegistration":true}}}}}`,
+		`{"jsonrpc":"2.0","method":"initialized"}`, `{"jsonrpc":"2.0","method":"initialized"}`,
+		`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`, `{"jsonrpc":"2.0","method":"exit"}`), &out, Options{Kinds: kinds()})
+	if n := strings.Count(out.String(), "client/registerCapability"); err != nil || n != 1 {
+		t.Errorf("it is asked %d times, %v", n, err)
 	}
 }
 

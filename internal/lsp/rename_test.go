@@ -300,3 +300,21 @@ func renamed(t *testing.T, s *server, d *document, at int, to string) map[string
 	}
 	return out
 }
+
+// Each name is looked for in the names of every bracket around it: brackets without end
+// would take time without end.
+func TestNamesInMoreBracketsThanAreAllowedAreNotLookedAt(t *testing.T) {
+	for depth, want := range map[int]int{maxBrackets - 1: maxBrackets - 1, 5000: maxBrackets - 1} {
+		src := "locals {\n  x = " + strings.Repeat("[var.a, ", depth) + strings.Repeat("]", depth) + "\n  y = var.b\n}\n"
+		uses := outlineOf("a.hcl", spec.DefaultNamespace, grow([]byte(src))).uses
+		if len(uses) != want+1 || uses[len(uses)-1].name != "var.b" {
+			t.Errorf("%d brackets: %d names are found, want %d", depth, len(uses), want+1)
+		}
+	}
+	scopes := "locals {\n  x = \"" + strings.Repeat("%{ for a in b }", 5000) + "${a.b}\"\n}\n"
+	for _, u := range outlineOf("a.hcl", spec.DefaultNamespace, grow([]byte(scopes))).uses {
+		if u.name == "a.b" {
+			t.Error("a name of the loops around is none of theirs")
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
@@ -34,6 +36,7 @@ type server struct {
 	conn     *jsonrpc2.Conn
 	wake     chan struct{} // that a set is to be read
 	ended    chan struct{} // closed with the session
+	orderly  atomic.Bool   // that the client said shutdown, and then exit
 	encoding encoding      // fixed by initialize, before anything is read
 	client   clientCapabilities
 
@@ -42,12 +45,15 @@ type server struct {
 	base      string   // the first folder of the workspace
 	roots     []string // of its sets, absolute
 	nodes     []spec.Node
-	cluster   int // counts how often nodes was another
+	cluster   int  // counts how often nodes was another
+	uncounted bool // nodes may be others
 	options   initializeOptions
 	documents map[string]*document
 	sets      map[string]*set
 	wide      map[string]bool // roots that are no sets
 	serial    int64
+
+	trouble string // of the goroutine that reads sets: why it has no nodes, as it was told
 }
 
 type phase int
@@ -56,8 +62,11 @@ const (
 	fresh phase = iota
 	running
 	shut
-	gone
 )
+
+// farewell is how long the end of a session waits for what is being read, or told to a
+// client that does not listen.
+const farewell = time.Second
 
 // What a server answers that JSON-RPC has no number for.
 const (
@@ -82,15 +91,20 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	s.mu.Lock() // no message is handled before conn is there
 	s.conn = jsonrpc2.NewConn(ctx, carrier, s, jsonrpc2.SetLogger(silent{s}))
 	s.mu.Unlock()
-	var reader sync.WaitGroup
-	reader.Go(func() { s.readSets(ctx) })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.readSets(ctx)
+	}()
 	<-s.conn.DisconnectNotify()
 	stop()
 	close(s.ended)
-	reader.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == gone {
+	select {
+	case <-done:
+	case <-time.After(farewell):
+		s.logf("a reading or a message was cut off by the end of the session")
+	}
+	if s.orderly.Load() {
 		return nil
 	}
 	if why := carrier.reason(); why != nil {
@@ -156,7 +170,7 @@ func refuse(code int64, format string, args ...any) error {
 func (s *server) answer(ctx context.Context, r *jsonrpc2.Request) (any, error) {
 	switch {
 	case r.Method == "initialize" && s.phase == fresh:
-		return s.initialize(ctx, r)
+		return s.initialize(r)
 	case r.Method == "initialize":
 		return nil, refuse(jsonrpc2.CodeInvalidRequest, "initialize can be asked once")
 	case s.phase == fresh:
@@ -206,7 +220,7 @@ func onDocument(s *server, r *jsonrpc2.Request, ask func(*document) (any, error)
 }
 
 // initialize agrees on what client and server can do.
-func (s *server) initialize(ctx context.Context, r *jsonrpc2.Request) (any, error) {
+func (s *server) initialize(r *jsonrpc2.Request) (any, error) {
 	var p initializeParams
 	if err := unmarshal(r, &p); err != nil {
 		return nil, err
@@ -232,7 +246,7 @@ func (s *server) initialize(ctx context.Context, r *jsonrpc2.Request) (any, erro
 	case p.RootPath != nil && filepath.IsAbs(*p.RootPath):
 		s.addRoot(uriOf(*p.RootPath))
 	}
-	s.lookForNodes(ctx)
+	s.recount()
 	return map[string]any{
 		"serverInfo": map[string]string{"name": "svcctl", "version": s.version},
 		"capabilities": map[string]any{
@@ -262,17 +276,43 @@ func (s *server) addRoot(uri string) {
 	s.roots = append(s.roots, filepath.Join(p, s.options.Root))
 }
 
-// lookForNodes reads the nodes that the user's option names.
-func (s *server) lookForNodes(ctx context.Context) {
+// recount has the nodes that the user's option names read again, soon. The caller holds
+// the lock.
+func (s *server) recount() {
 	if s.options.Cluster == "" || s.nodesIn == nil {
 		return
 	}
-	now, err := s.nodesIn(filepath.Join(s.base, s.options.Cluster))
-	if err != nil {
-		s.tell(ctx, "svcctl: "+err.Error())
+	s.uncounted = true
+	s.rouse()
+}
+
+// lookForNodes reads the nodes, where they may be others. Only the goroutine that reads
+// sets calls it: a folder can take its time.
+func (s *server) lookForNodes(ctx context.Context) {
+	s.mu.Lock()
+	folder, wanted := filepath.Join(s.base, s.options.Cluster), s.uncounted
+	s.uncounted = false
+	s.mu.Unlock()
+	if !wanted {
+		return
 	}
-	if !reflect.DeepEqual(now, s.nodes) {
-		s.nodes = now
-		s.cluster++
+	now, err := s.nodesIn(folder)
+	trouble := ""
+	if err != nil {
+		trouble = err.Error()
+	}
+	if trouble != "" && trouble != s.trouble { // not with each file that is saved
+		s.tell(ctx, "svcctl: "+trouble)
+	}
+	s.trouble = trouble
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reflect.DeepEqual(now, s.nodes) {
+		return
+	}
+	s.nodes = now
+	s.cluster++
+	for _, t := range s.sets {
+		s.changed(t)
 	}
 }

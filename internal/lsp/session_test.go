@@ -1,13 +1,16 @@
 package lsp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +272,104 @@ func TestNothingIsAnsweredBeforeInitialize(t *testing.T) {
 	}
 	if err := s.call("textDocument/colour", map[string]any{}, nil); !errors.As(err, &refusal) || refusal.Code != jsonrpc2.CodeMethodNotFound {
 		t.Errorf("a method that is unknown is answered %v", err)
+	}
+}
+
+// raw frames messages as a client sends them that knows no manners.
+func raw(messages ...string) *bytes.Buffer {
+	var b bytes.Buffer
+	for _, m := range messages {
+		frame(&b, m)
+	}
+	return &b
+}
+
+func TestWhatIsSaidAtTheWrongTimeOrWithAnOddNumberIsAnsweredOnce(t *testing.T) {
+	var out bytes.Buffer
+	in := raw(
+		`{"jsonrpc":"2.0","id":1,"method":"textDocument/hover","params":{}}`,
+		`{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"file:///a.hcl","text":"x"}}}`,
+		`{"jsonrpc":"2.0","id":1.5,"method":"initialize"}`,
+		`{"jsonrpc":"2.0","id":{},"method":"initialize"}`,
+		`{"jsonrpc":"2.0","id":true,"method":"initialize"}`,
+		`{"jsonrpc":"2.0","id":99999999999999999999,"method":"initialize"}`,
+		`{"jsonrpc":"2.0","id":null,"method":"initialize","params":{"capabilities":{}}}`, // has no answer, and does nothing
+		`{"jsonrpc":"2.0","id":"","method":"initialize","params":{"capabilities":{}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"textDocument/hover","params":{"textDocument":{"uri":"file:///a.hcl"}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"textDocument/hover"}`,
+		`{"jsonrpc":"2.0","id":3,"result":7}`, // nobody asked
+		`{"jsonrpc":"2.0","id":4,"method":"shutdown"}`,
+		`{"jsonrpc":"2.0","id":5,"method":"shutdown"}`,
+		`{"jsonrpc":"2.0","id":6,"method":"initialize","params":{"capabilities":{}}}`,
+		`{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"file:///a.hcl","text":"x"}}}`,
+		`{"jsonrpc":"2.0","method":"exit"}`,
+		`{"jsonrpc":"2.0","id":7,"method":"shutdown"}`, // nobody is there
+	)
+	if err := Serve(t.Context(), in, &out, Options{Kinds: kinds()}); err != nil {
+		t.Errorf("the session ends with %v", err)
+	}
+	var got []string
+	for back := newFrames(&out, nil); ; {
+		body, err := back.read()
+		if err != nil {
+			break
+		}
+		var m struct {
+			ID    json.RawMessage
+			Error struct{ Code int }
+		}
+		if err := json.Unmarshal(body, &m); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(string(m.ID), " ", m.Error.Code))
+	}
+	want := []string{"1 -32002", "null -32600", "null -32600", "null -32600", "null -32600", `"" 0`, "2 -32602", "2 -32602", "4 0", "5 -32600", "6 -32600"}
+	if !slices.Equal(got, want) {
+		t.Errorf("answered is %q, want %q", got, want)
+	}
+}
+
+// Nobody reads what the server says: neither findings nor answers may keep it.
+func TestAClientThatDoesNotReadKeepsNoServer(t *testing.T) {
+	uri := uriOf(filepath.Join(t.TempDir(), "a.hcl"))
+	begun := []string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}`,
+		`{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{"textDocument":{"uri":"` + uri + `","text":"nonsense"}}}`,
+	}
+	for i := range 10000 {
+		begun = append(begun, fmt.Sprintf(`{"jsonrpc":"2.0","method":"textDocument/didChange","params":{"textDocument":{"uri":"%s","version":%d},"contentChanges":[{"text":"nonsense"}]}}`, uri, i))
+	}
+	ask := `{"jsonrpc":"2.0","id":2,"method":"textDocument/documentSymbol","params":{"textDocument":{"uri":"` + uri + `"}}}`
+	for name, last := range map[string][]string{"its input ends": nil, "it is ended": {ask}, "it says exit": {`{"jsonrpc":"2.0","method":"exit"}`}} {
+		t.Run(name, func(t *testing.T) {
+			in, say := io.Pipe()
+			hear, out := io.Pipe()
+			defer hear.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- Serve(ctx, in, out, Options{Kinds: kinds()}) }()
+			go func() {
+				_, _ = say.Write(raw(slices.Concat(begun, last)...).Bytes()) // the server may end before it has read it all
+				switch name {
+				case "its input ends":
+					say.Close()
+				case "it is ended":
+					cancel()
+				}
+			}()
+			if _, err := newFrames(hear, nil).read(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-done:
+				if err == nil {
+					t.Error("the session ends well")
+				}
+			case <-time.After(patience):
+				t.Fatal("the server waits for the client to read")
+			}
+		})
 	}
 }
 

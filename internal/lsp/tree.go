@@ -13,9 +13,10 @@ import (
 // the next statement begins, and nothing is refused.
 
 const (
-	maxTree    = 1 << 20 // bytes; a larger file has findings and no more
-	maxDepth   = 16      // blocks in each other; what is deeper is passed over
-	maxRestart = 16      // open quotes in one file that are closed at the end of their lines
+	maxTree     = 1 << 20 // bytes; a larger file has findings and no more
+	maxDepth    = 16      // blocks in each other; what is deeper is passed over
+	maxBrackets = 64      // in each other in an expression; what is deeper is refused anyway, and not looked at
+	maxRestart  = 16      // open quotes in one file that are closed at the end of their lines
 )
 
 type tree struct {
@@ -263,7 +264,9 @@ func openAtLineEnd(tokens []hclsyntax.Token) (int, []hclsyntax.TokenType) {
 	var open []hclsyntax.TokenType
 	for i, token := range tokens {
 		if o, is := opening(token.Type); is {
-			open = append(open, o)
+			if open = append(open, o); len(open) > maxBrackets {
+				return -1, nil
+			}
 			continue
 		}
 		top := hclsyntax.TokenNil

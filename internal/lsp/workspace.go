@@ -118,11 +118,12 @@ func (s *server) place(uri string) (*set, string) {
 	return have, rel
 }
 
-// openIn lists the open files of a set.
+// openIn lists the open files of a set. Of two URIs that mean one file, as one with and
+// one without escapes, the one that was changed last counts.
 func (s *server) openIn(t *set) map[string]*document {
 	out := map[string]*document{}
 	for _, d := range s.documents {
-		if d.set == t && t != nil {
+		if d.set == t && t != nil && (out[d.path] == nil || out[d.path].serial < d.serial) {
 			out[d.path] = d
 		}
 	}
@@ -141,7 +142,7 @@ func (d *document) outlined() *outline {
 	if d.outline == nil {
 		p := d.path
 		if p == "" {
-			p = "untitled.hcl"
+			p = path.Base(d.uri)
 		}
 		d.outline = outlineOf(p, firstFolder(p), d.grown())
 	}
@@ -171,9 +172,11 @@ type world struct {
 }
 
 func (s *server) worldOf(d *document) *world {
-	w := &world{s: s, view: s.settled(d), open: map[string]*document{d.path: d}, texts: map[string]*text{}, outlines: map[string]*outline{}}
+	v := s.settled(d) // the document may be of another set behind it
+	w := &world{s: s, view: v, open: map[string]*document{d.outlined().path: d}, texts: map[string]*text{}, outlines: map[string]*outline{}}
 	if w.set = d.set; w.set != nil {
 		w.open = s.openIn(w.set)
+		w.open[d.path] = d
 		maps.Copy(w.outlines, w.view.outlines)
 	}
 	for p, o := range w.open {
