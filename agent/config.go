@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/svcctl/svcctl/spec"
 )
 
 // DefaultConfigPath is where the agent's own configuration lies.
@@ -109,7 +112,7 @@ func LoadConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("cannot read %s: %w", path, err)
 	}
-	src, err := os.ReadFile(abs)
+	src, err := readConfig(abs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fmt.Errorf("cannot read the agent's configuration %s: it does not exist (name another with --config)", path)
 	}
@@ -119,8 +122,31 @@ func LoadConfig(path string) (Config, error) {
 	return parseConfig(path, filepath.Dir(abs), src)
 }
 
+func readConfig(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // it was only read
+	src, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
+	if err == nil && len(src) > maxConfigSize {
+		err = fmt.Errorf("%s is larger than %d MiB: is it another file?", path, maxConfigSize>>20)
+	}
+	return src, err
+}
+
+// parseText parses what the parser can bear. The file has no body where nothing was parsed.
+func parseText(path string, src []byte) (*hcl.File, hcl.Diagnostics) {
+	if f, is := spec.Unparsable(path, src); is {
+		return &hcl.File{Bytes: src}, hcl.Diagnostics{{
+			Severity: hcl.DiagError, Subject: &f.Range, Summary: strings.ToUpper(f.Summary[:1]) + f.Summary[1:], Detail: f.Detail,
+		}}
+	}
+	return hclsyntax.ParseConfig(src, path, hcl.InitialPos)
+}
+
 func parseConfig(path, folder string, src []byte) (Config, error) {
-	file, diags := hclsyntax.ParseConfig(src, path, hcl.InitialPos)
+	file, diags := parseText(path, src)
 	c := DefaultConfig()
 	c.Path = path
 	if file != nil && !diags.HasErrors() {

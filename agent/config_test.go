@@ -135,3 +135,30 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestAConfigurationThatTheParserCannotBearIsRefusedBeforeIt(t *testing.T) {
+	lines := "node {\n  name = <<EOT\n" + strings.Repeat("a\n", 200_000) + "EOT\n}\n"
+	for want, src := range map[string]string{
+		"The text is too large":    lines,
+		"Nested too deeply":        "node {\n  name = " + strings.Repeat("[", 500_000) + strings.Repeat("]", 500_000) + "\n}\n",
+		"The number is too large":  "node {\n  name = " + strings.Repeat("1", 500_000) + "\n}\n",
+		"is larger than 1 MiB: is": strings.Repeat("# a\n", maxConfigSize/4) + "#",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "agent.hcl")
+		put(t, path, src)
+		if _, err := LoadConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %.200v", want, err)
+		}
+		if strings.HasPrefix(want, "is larger") {
+			continue
+		}
+		if _, err := DeclaredNodes(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of a declared node, %s: %.200v", want, err)
+		}
+		must(t, os.Rename(path, filepath.Join(dir, "other.hcl"))) // what it is can't be told
+		if n, err := DeclaredNodes(dir); err != nil || len(n) > 0 {
+			t.Errorf("of another file, %s: %v, %.200v", want, n, err)
+		}
+	}
+}

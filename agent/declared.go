@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxConfigSize  = 1 << 20 // of an agent's configuration, read for its node
+	maxConfigSize  = 1 << 20 // of an agent's configuration
 	maxConfigFiles = 20_000
 )
 
@@ -68,9 +68,12 @@ func declaredNode(path string) (n DeclaredNode, is bool, err error) {
 	if err != nil {
 		return n, false, err
 	}
-	file, diags := hclsyntax.ParseConfig(src, path, hcl.InitialPos)
-	body, _ := file.Body.(*hclsyntax.Body)
-	if body == nil || !isConfig(path, body) {
+	file, diags := parseText(path, src)
+	body, parsed := file.Body.(*hclsyntax.Body)
+	if !parsed {
+		body = &hclsyntax.Body{}
+	}
+	if !isConfig(path, body) {
 		return n, false, nil
 	}
 	c := DefaultConfig()

@@ -152,7 +152,7 @@ func TestAFileThatChangesWhileItIsReadIsReadAgainOrSaidToHaveChanged(t *testing.
 
 func TestWhatAFindingShowsIsShortAndNothingThatATerminalObeys(t *testing.T) {
 	evil := "\x1b]0;owned\x07\u009b2J\u202egnp.exe\u200b"
-	m := set("b\xff\nb.hcl", "", "a\x1b[2J\nb.hcl", "service \"x\u202e\u009b\u001b\" {\n  # "+evil+"\n  rto = \""+evil+"\" # "+evil+"\n}\nservice \""+strings.Repeat("long", 1<<18)+"\" {\n}\nassert {\n  condition = false\n  message = \""+evil+"\\u001b[0m\"\n}\n")
+	m := set("b\xff\nb.hcl", "", "a\x1b[2J\nb.hcl", "service \"x\u202e\u009b\u001b\" {\n  # "+evil+"\n  rto = \""+evil+"\" # "+evil+"\n}\nservice \""+strings.Repeat("long", 1<<14)+"\" {\n}\nassert {\n  condition = false\n  message = \""+evil+"\\u001b[0m\"\n}\n")
 	_, findings := NewLoader(testOptions).Load(m)
 	if len(findings) < 4 {
 		t.Errorf("too few findings:\n%s", printed(findings))

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -41,6 +42,9 @@ func TestNotesAreNeverTooManyAndNoErrorIsLeftOutForThem(t *testing.T) {
 		got := bounded(slices.Clone(c.all))
 		if e, w, n := got.Count(Error), got.Count(Warning), got.Count(Note); e != c.errors || w != c.warnings || n != c.notes {
 			t.Errorf("%d errors, %d warnings, %d notes instead of %+v", e, w, n, []int{c.errors, c.warnings, c.notes})
+		}
+		if got[0].Code == codeTooMany && !strings.HasSuffix(got[0].Summary, ": more than 20000 errors and warnings") {
+			t.Errorf("it says %q", got[0].Summary)
 		}
 		if more := got[0].Code == codeTooMany; more != (c.all.Count(Error)+c.all.Count(Warning) > maxFindings) {
 			t.Errorf("said that there are more: %v", more)

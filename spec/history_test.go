@@ -54,6 +54,7 @@ func TestALoaderThatSawEveryChangeAgreesWithAFreshOne(t *testing.T) {
 		"part":     {Kinds: testKinds, Node: testOptions.Node, Part: true, Notes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for seed := range uint64(40) {
 				random := rand.New(rand.NewPCG(seed, 0))
 				m := set()

@@ -336,7 +336,7 @@ func bounded(all Findings) Findings {
 		return room[f.Severity] < 0
 	})
 	if tooMany {
-		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d findings", maxFindings))
+		more := newFinding(codeTooMany, hcl.Range{}, "These are the first: mend them, and look again.", fmt.Sprintf("more than %d errors and warnings", maxFindings))
 		if !all.HasErrors() { // warnings keep nobody from using the set, however many
 			more.Severity = Warning
 		}

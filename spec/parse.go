@@ -110,18 +110,24 @@ func parseSource(name string, src []byte) (*hclsyntax.Body, []Finding, bool) {
 		return nil, []Finding{newFinding(codeMark, rangeAt(name, src, at, len(markBegin)),
 			"U+E0C0 and U+E0C1 stand for secrets: remove it, and write secret(\"name\").")}, true
 	}
-	if at, is := endlessDigits(name, src); is {
-		return nil, []Finding{newFinding(codeTooLarge, at, "Write at most a thousand digits.", "the number")}, true
-	}
-	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
-		return nil, []Finding{newFinding(codeTooDeep, at,
-			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it with locals.", maxNesting, maxOperators))}, true
-	}
-	if f, is := endlessText(name, src, hcl.InitialPos); is {
+	if f, is := Unparsable(name, src); is {
 		return nil, []Finding{f}, true
 	}
 	body, findings, wrong := parseText(name, src, hcl.InitialPos)
 	return body, append(findings, wrong...), len(wrong) > 0 || body == nil
+}
+
+// Unparsable says what keeps a text from being given to HCL's parser, which would use up
+// its stack, or take minutes.
+func Unparsable(name string, src []byte) (f Finding, is bool) {
+	if at, is := endlessDigits(name, src); is {
+		return newFinding(codeTooLarge, at, "Write at most a thousand digits.", "the number"), true
+	}
+	if at, deep := tooDeep(name, src, hcl.InitialPos); deep {
+		return newFinding(codeTooDeep, at,
+			fmt.Sprintf("At most %d brackets in each other and %d operators in one expression: divide it, in the files of a set with locals.", maxNesting, maxOperators)), true
+	}
+	return endlessText(name, src, hcl.InitialPos)
 }
 
 // parseText parses a file, or a piece of one that begins at pos: what is set twice, and

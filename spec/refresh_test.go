@@ -179,16 +179,18 @@ func TestALoaderKeepsNeitherSourcesNorTrees(t *testing.T) {
 }
 
 func TestWhatIsComputedIsBoundedByTheSizeOfTheSet(t *testing.T) {
-	const n = 9000
-	files := make([]string, 0, 2*n)
+	const n = 425
+	same := "locals {\n  same = [for i in range(100) : \"x\"]\n}\n" // what is counted as comparing each with each, and is none
+	files := []string{"same.hcl", same}
 	for i := range n {
-		files = append(files, fmt.Sprintf("s%d.hcl", i), fmt.Sprintf("service \"s%d\" {\n  app \"m\" {\n    command = concat([\"x\"], [for i in range(30) : \"--x=${i}\"])\n  }\n}\n", i))
+		files = append(files, fmt.Sprintf("s%d.hcl", i), fmt.Sprintf("service \"s%d\" {\n  app \"m\" {\n    command = concat([\"x\"], distinct(local.same)) # of this service alone, and of no other\n  }\n}\n", i))
 	}
-	if s, findings := NewLoader(testOptions).Load(set(files...)); s == nil {
-		t.Errorf("a few loops in each of many files:\n%s", printed(findings))
+	many := NewLoader(testOptions)
+	if s, findings := many.Load(set(files...)); s == nil || many.budget.work.Load() < maxWork {
+		t.Errorf("work of %d, a little in each of many files:\n%s", many.budget.work.Load(), printed(findings))
 	}
-	one := "locals {\n  a = [for i in range(1000) : [for j in range(1000) : i * j]]\n}\n"
-	if s, findings := NewLoader(testOptions).Load(set("a.hcl", one)); s != nil || findings[0].Code != codeTooMany {
-		t.Errorf("as many in one:\n%s", printed(findings))
+	one := fmt.Sprintf("service \"s\" {\n  app \"m\" {\n    command = [for i in range(%d) : join(\"\", distinct(local.same))]\n  }\n}\n", n)
+	if s, findings := NewLoader(testOptions).Load(set("same.hcl", same, "a.hcl", one)); s != nil || findings[0].Code != codeTooMany {
+		t.Errorf("as much in one:\n%s", printed(findings))
 	}
 }
