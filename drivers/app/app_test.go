@@ -282,9 +282,9 @@ func TestReadinessByNotifyIsAwaited(t *testing.T) {
 	c := config("sleep", "1000")
 	c.Ready = "notify"
 	d := h.open(c)
-	ctx, cancel := context.WithTimeout(h.ctx(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(h.ctx(), 4*time.Second)
 	defer cancel()
-	// The agent adds "(not done within 500ms)".
+	// The agent adds "(not done within 4s)".
 	want := "cannot complete the start of " + d.id + ": it runs, but did not say READY=1 to its NOTIFY_SOCKET; see its log, or raise timeouts.start"
 	if err := d.Start(ctx); err == nil || err.Error() != want {
 		t.Errorf("start of one that says nothing: %v, want %s", err, want)

@@ -286,7 +286,7 @@ func TestHealthDecidesAboutReadyAndUp(t *testing.T) {
 	c := plain(e)
 	c.Ports = []string{"127.0.0.1:8080:80"}
 	c.Ready = "healthy"
-	c.Healthcheck = &Healthcheck{Command: []string{"/probe", "check"}, Every: 100 * time.Millisecond, Timeout: time.Second, Retries: 1}
+	c.Healthcheck = &Healthcheck{Command: []string{"/probe", "check"}, Every: 100 * time.Millisecond, Timeout: patience, Retries: 1}
 	d := up(t, c)
 	told := watching(t, d)
 	expect(t, d, drivers.Up, "")

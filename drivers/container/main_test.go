@@ -21,7 +21,7 @@ import (
 	"github.com/svcctl/svcctl/spec"
 )
 
-const patience = 30 * time.Second
+const patience = time.Minute // only a hang reaches it
 
 // shared are the engines of all tests that don't restart one.
 var shared struct {

@@ -219,7 +219,7 @@ func TestTheAnswerDecides(t *testing.T) {
 func TestASilentOrAbsentServerIsSaid(t *testing.T) {
 	server, _, _ := serve(t, "127.0.0.1")
 	for _, protocol := range []string{"udp", "tcp"} {
-		s := status(t, Config{Server: server, Name: "silent.test", Protocol: protocol}, 100*time.Millisecond)
+		s := status(t, Config{Server: server, Name: "silent.test", Protocol: protocol}, time.Second)
 		if s.State != drivers.Down || !strings.HasPrefix(s.Detail, "timed out after ") || !strings.HasSuffix(s.Detail, "while waiting for the answer of "+server+" by "+protocol) {
 			t.Errorf("%+v", s)
 		}

@@ -170,7 +170,7 @@ func TestEachWayToFailHasItsOwnWords(t *testing.T) {
 		}
 	}()
 	mute := l.Addr().String()
-	if s := asked(t, Config{Address: mute}, 200*time.Millisecond); s.State != drivers.Down || !strings.HasPrefix(s.Detail, "timed out after ") || !strings.HasSuffix(s.Detail, "while waiting for the answer at "+mute) {
+	if s := asked(t, Config{Address: mute}, 2*time.Second); s.State != drivers.Down || !strings.HasPrefix(s.Detail, "timed out after ") || !strings.HasSuffix(s.Detail, "while waiting for the answer at "+mute) {
 		t.Errorf("%+v", s)
 	}
 	long := strings.Repeat("x", 2*most)

@@ -163,7 +163,7 @@ func TestEachWayToFailHasItsOwnWords(t *testing.T) {
 		}()
 		timeout := time.Minute
 		if !c.closes {
-			timeout = 200 * time.Millisecond
+			timeout = time.Second
 		}
 		got := status(t, Config{URL: "http://" + l.Addr().String(), Body: "x"}, timeout)
 		if got.State != drivers.Down || !strings.Contains(got.Detail, c.detail) {

@@ -187,7 +187,7 @@ func TestLossIsCountedAndHeldAgainstItsLimit(t *testing.T) {
 		t.Errorf("more than allowed: %+v %v", s, m)
 	}
 	run(t, "ip netns exec "+there+" nft add rule inet lossy in icmp type echo-request drop")
-	if s, m := asked(t, c, 300*time.Millisecond); s.State != drivers.Down || s.Detail != "10.78.0.2 did not answer" || m["loss percent"] != 100 {
+	if s, m := asked(t, c, 2*time.Second); s.State != drivers.Down || s.Detail != "10.78.0.2 did not answer" || m["loss percent"] != 100 {
 		t.Errorf("all is lost: %+v %v", s, m)
 	}
 }

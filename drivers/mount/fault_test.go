@@ -176,7 +176,7 @@ func TestAToolThatHangsIsEndedWithTheContext(t *testing.T) {
 	path := os.Getenv("PATH")
 	t.Setenv("PATH", bin+":"+path)
 	d := open(t, &Config{Path: at(t), Type: "tmpfs"})
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	err := d.Start(ctx)
 	expectError(t, err, "cannot mount", "deadline exceeded")
@@ -200,7 +200,7 @@ func TestADeviceThatHangsInTheKernelBarsOneMountPointOnly(t *testing.T) {
 		}
 	}
 	t.Cleanup(thaw)
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	changed := *c
 	changed.Mode = "0711" // a write: chmod waits for the thaw

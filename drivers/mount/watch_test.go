@@ -75,8 +75,12 @@ func TestATableThatIsTheSameIsNotParsedAgain(t *testing.T) {
 		}
 	}
 	look(false)
-	if n := testing.AllocsPerRun(20, func() { look(false) }); n != 0 {
-		t.Errorf("%v allocations for a look at what is known", n)
+	allocated := 1.0
+	for tries := 0; allocated > 0 && tries < 5; tries++ { // other tests' mounts may go meanwhile
+		allocated = testing.AllocsPerRun(20, func() { look(false) })
+	}
+	if allocated > 0 {
+		t.Errorf("%v allocations for a look at what is known", allocated)
 	}
 	run(t, "mkdir", path)
 	run(t, "mount", "-t", "tmpfs", "tmpfs", path)

@@ -120,7 +120,7 @@ func TestAPostgresIsAskedAsAClientWould(t *testing.T) {
 		{"nobody there", with(func(c *Config) { c.Port = freePort(t) }), "connection refused at 127.0.0.1:"},
 		{"no socket", Config{Engine: enginePostgres, Socket: "/no/such", User: "me"}, "there is no socket at /no/such (does the database run?)"},
 	})
-	if st, _ := asked(t, with(func(c *Config) { c.Query = "SELECT pg_sleep(1000)" }), 300*time.Millisecond); st.State != drivers.Down || !strings.Contains(st.Detail, "while waiting for the answer to the query at "+address) {
+	if st, _ := asked(t, with(func(c *Config) { c.Query = "SELECT pg_sleep(1000)" }), 3*time.Second); st.State != drivers.Down || !strings.Contains(st.Detail, "while waiting for the answer to the query at "+address) {
 		t.Errorf("%+v", st)
 	}
 	if _, m := asked(t, with(func(c *Config) { c.Query = "SELECT 42.5" }), time.Minute); m["value "] != 42.5 {
@@ -225,7 +225,7 @@ func TestAMariaDBIsAskedAsAClientWould(t *testing.T) {
 		{"nobody there", with(func(c *Config) { c.Port = freePort(t) }), "connection refused at 127.0.0.1:"},
 		{"no socket", Config{Engine: engineMySQL, Socket: "/no/such", User: "me"}, "there is no socket at /no/such (does the database run?)"},
 	})
-	if st, _ := asked(t, with(func(c *Config) { c.Query = "SELECT SLEEP(1000)" }), 300*time.Millisecond); st.State != drivers.Down || !strings.Contains(st.Detail, "while waiting for the answer to the query at "+address) {
+	if st, _ := asked(t, with(func(c *Config) { c.Query = "SELECT SLEEP(1000)" }), 3*time.Second); st.State != drivers.Down || !strings.Contains(st.Detail, "while waiting for the answer to the query at "+address) {
 		t.Errorf("%+v", st)
 	}
 	begin("copy", 2, second)

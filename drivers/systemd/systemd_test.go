@@ -172,7 +172,7 @@ func TestAStopThatHangsEndsWithItsContextAndKillHelps(t *testing.T) {
 	d := newDriver(t, "deaf.service")
 	start(t, d)
 	eventually(t, "it ignores SIGTERM", func() bool { return m.exists("run/deaf") })
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if err := d.Stop(ctx); err == nil || !strings.HasPrefix(err.Error(), "cannot stop deaf.service: systemd is still on it: ") {
 		t.Errorf("%v", err)

@@ -153,7 +153,7 @@ func TestTheAnswerDecides(t *testing.T) {
 		t.Errorf("%q, want %q", s.Detail, want)
 	}
 	mute := serve(t, "127.0.0.1:0", until)
-	s = status(t, Config{Address: mute, Expect: "220"}, 50*time.Millisecond)
+	s = status(t, Config{Address: mute, Expect: "220"}, time.Second)
 	if s.State != drivers.Down || !strings.Contains(s.Detail, "while waiting for the first byte at "+mute) {
 		t.Errorf("%+v", s)
 	}

@@ -158,10 +158,13 @@ func TestABusyMountNamesWhoHoldsItAndIsStoppedOnceThatIsGone(t *testing.T) {
 		}
 	})
 	n.wants(3, "stop", "busy", "--timeout", "4s")
-	r := n.resource("busy/mount.data")
-	if r.State != "stuck" || !strings.Contains(*r.Error, strconv.Itoa(squatter.Process.Pid)) || !strings.Contains(*r.Error, "sleep") {
-		t.Errorf("it is %s: %q does not name process %d", r.State, *r.Error, squatter.Process.Pid)
-	}
+	n.until(fmt.Sprintf("it is stuck, and names process %d", squatter.Process.Pid), func(s *status) string {
+		r := s.resource("busy/mount.data")
+		if r.State != "stuck" || !strings.Contains(*r.Error, strconv.Itoa(squatter.Process.Pid)) || !strings.Contains(*r.Error, "sleep") {
+			return fmt.Sprintf("it is %s: %q", r.State, *r.Error)
+		}
+		return ""
+	})
 	n.same(before, "fine/app.main")
 	must(t, squatter.Process.Kill())
 	n.run("clear", "busy")

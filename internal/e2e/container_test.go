@@ -142,9 +142,14 @@ func lossesOfTheContainer(t *testing.T, w *network, n *node, e *testengine.Engin
 	if again := inspect(); again.ID != first.ID {
 		t.Error("a pause was not healed in place")
 	}
-	lose("a removal", func() {
-		_, err := e.Do("DELETE", "/v1.41/containers/svcctl-shop-web?force=1", nil)
-		must(t, err)
+	lose("a removal", func() { // it kills first, and svcctl may be there before it removes
+		await(t, "the container is removed", func() string {
+			_, err := e.Do("DELETE", "/v1.41/containers/"+first.ID+"?force=1", nil)
+			if _, gone := e.Inspect(first.ID); gone == nil {
+				return "it is there: " + text(err)
+			}
+			return ""
+		})
 	})
 	if again := inspect(); again.ID == first.ID {
 		t.Error("it was never removed")

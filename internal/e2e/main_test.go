@@ -48,7 +48,7 @@ func build(m *testing.M) (code int, err error) {
 		return 1, fmt.Errorf("cannot build the example: %w\n%s", err, out)
 	}
 	code = m.Run()
-	if left := awaitNothing(20 * time.Second); left != "" {
+	if left := awaitNothing(patience); left != "" {
 		return 1, fmt.Errorf("left behind:\n%s", left)
 	}
 	return code, nil

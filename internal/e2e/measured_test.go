@@ -13,6 +13,7 @@ func TestWhatAPluginMeasuresIsInMetricsAndStatusAsLongAsItRuns(t *testing.T) {
       plugin  = "nagios"
       command = ["/bin/sh", "-c", "echo \"LOAD WARNING - busy | load1=0.50;1;2 time=250ms queries=17c 'disk /'=40%\"; exit 1"]
       every   = "100ms"
+      fall    = 100 # a slow machine is no failure
     }
 `
 	service := func(check string) string {

@@ -166,6 +166,21 @@ func announces(p []byte, address netip.Addr) string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
 }
 
+// step is a subtest in a world that stands. What fails in it is told as its own, and ends
+// the test: a later step would not find what it needs.
+func (n *node) step(w *network, name string, f func(t *testing.T)) {
+	whole := n.t
+	whole.Helper()
+	passed := whole.Run(name, func(t *testing.T) {
+		n.t, w.t = t, t
+		defer func() { n.t, w.t = whole, whole }()
+		f(t)
+	})
+	if !passed {
+		whole.FailNow()
+	}
+}
+
 // kill ends a process of ours.
 func kill(t *testing.T, pid int) {
 	t.Helper()

@@ -57,7 +57,7 @@ func TestPostgresRunsOnItsDiskAndAddressAndIsHealedFromEveryLoss(t *testing.T) {
 
 	comesUp(t, w, n)
 
-	t.Run("the address is removed by hand", func(t *testing.T) {
+	n.step(w, "the address is removed by hand", func(t *testing.T) {
 		before := n.pids()
 		w.ip("node", "address", "del", vip+"/24", "dev", "eth0")
 		n.healed(t, "orders/ip.vip")
@@ -65,14 +65,14 @@ func TestPostgresRunsOnItsDiskAndAddressAndIsHealedFromEveryLoss(t *testing.T) {
 		kept(t, w)
 		t.Logf("postgres was %d, is %d", before["orders/app.postgres"], n.pids()["orders/app.postgres"])
 	})
-	t.Run("postgres is killed", func(t *testing.T) {
+	n.step(w, "postgres is killed", func(t *testing.T) {
 		before := n.pids()
 		kill(t, before["orders/app.postgres"])
 		n.another(before, "orders/app.postgres")
 		n.isUp("orders")
 		kept(t, w)
 	})
-	t.Run("the mount is undone by hand", func(t *testing.T) {
+	n.step(w, "the mount is undone by hand", func(t *testing.T) {
 		before := n.pids()
 		sh(t, "umount", "-l", n.path("orders"))
 		n.healed(t, "orders/mount.data")
@@ -80,7 +80,7 @@ func TestPostgresRunsOnItsDiskAndAddressAndIsHealedFromEveryLoss(t *testing.T) {
 		n.isUp("orders")
 		kept(t, w)
 	})
-	t.Run("the service is stopped and nothing is left of it", func(t *testing.T) {
+	n.step(w, "the service is stopped and nothing is left of it", func(t *testing.T) {
 		n.wants(0, "stop", "orders", "--timeout", "90s")
 		if a := w.ip("node", "-o", "address", "show", "dev", "eth0"); strings.Contains(a, vip) {
 			t.Errorf("the address is still there: %s", a)

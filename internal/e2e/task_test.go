@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -206,22 +207,23 @@ func TestATaskThatLeavesTheFilesLeavesNoHistory(t *testing.T) {
 
 func TestRunsThatWereMissedWhileNoAgentRanAreCaughtUpOrNoted(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, map[string]string{"a.hcl": `
+	hourly := strings.ReplaceAll(`
 service "a" {
   app "main" {
     command = ["/bin/sleep", "1000000"]
   }
   task "caught" {
     command  = ["/bin/true"]
-    schedule = "0 * * * *"
+    schedule = "MINUTE * * * *"
     missed   = "run"
   }
   task "noted" {
     command  = ["/bin/true"]
-    schedule = "0 * * * *"
+    schedule = "MINUTE * * * *"
   }
 }
-`})
+`, "MINUTE", strconv.Itoa((time.Now().Minute()+30)%60)) // nothing comes due by itself meanwhile
+	n := newNode(t, map[string]string{"a.hcl": hourly})
 	n.start()
 	n.isUp("a")
 	memory := n.path("state", "tasks.json")

@@ -21,7 +21,7 @@ import (
 const Image = "svcctl-probe:1"
 
 // patience bounds each wait; only a hang reaches it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Options say what differs from a plain engine.
 type Options struct {
