@@ -186,7 +186,7 @@ func (s *service) override(r *resource, w Wish) {
 func (s *service) stop(selected []*resource, by string) {
 	s.intent.By = by
 	if len(selected) == 0 {
-		s.intent.State, s.intent.Overrides, s.intent.GivenUp = WishStopped, nil, ""
+		s.intent.State, s.intent.Overrides, s.intent.GivenUp, s.intent.GaveUpAt = WishStopped, nil, "", 0
 		return
 	}
 	for _, r := range selected {
@@ -210,7 +210,7 @@ func (s *service) restart(selected []*resource, by string) {
 
 // forgive forgets past failures, so that everything is tried again at once.
 func (e *Engine) forgive(s *service, selected []*resource) {
-	s.intent.GivenUp = ""
+	s.intent.GivenUp, s.intent.GaveUpAt = "", 0
 	if len(selected) == 0 {
 		selected = s.order
 	}

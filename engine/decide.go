@@ -440,18 +440,21 @@ func (e *Engine) giveUp(s *service) {
 		case spec.StopInstance:
 			s.intent.GivenUp = why
 		case spec.Relocate:
-			// No other node: what works goes on. Only a start that never was complete
-			// is rolled back.
-			if s.reachedUp {
-				continue
+			switch {
+			case !s.reachedUp:
+				s.intent.GivenUp = "start rolled back: " + why
+			case s.movable:
+				s.intent.GivenUp = "another node is to have it: " + why
+			default:
+				continue // nobody else can have it: what works goes on
 			}
-			s.intent.GivenUp = "start rolled back: " + why
 		case spec.ResetNode:
 			s.intent.GivenUp = why
 			e.out = append(e.out, Reset{Why: "service " + s.name + ": " + why})
 		default:
 			panic("internal error: no such on_failure: " + string(s.spec.OnFailure))
 		}
+		s.intent.GaveUpAt = s.epoch
 		e.remember(s)
 		e.record(Fact{Kind: FactService, Service: s.name, Message: s.intent.GivenUp})
 		return

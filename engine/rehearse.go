@@ -121,6 +121,7 @@ func (e *Engine) moving() bool {
 func (e *Engine) clone() (*Engine, []Do) {
 	c := New(e.cfg)
 	c.intents = maps.Clone(e.intents)
+	c.upAway = maps.Clone(e.upAway)
 	c.now = e.now
 	c.rehearsal = true
 	for name, s := range e.services {

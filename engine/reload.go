@@ -91,7 +91,7 @@ func (e *Engine) newResource(n *spec.Resource, fresh bool) *resource {
 
 func (e *Engine) change(s *service, next *spec.Service) {
 	if s.spec.Digest != next.Digest && s.intent.GivenUp != "" {
-		s.intent.GivenUp = "" // what was changed may be what was wrong
+		s.intent.GivenUp, s.intent.GaveUpAt = "", 0 // what was changed may be what was wrong
 		e.remember(s)
 	}
 	for _, name := range s.spec.Requires {

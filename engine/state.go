@@ -23,6 +23,7 @@ type Engine struct {
 	list     []*service // of services, by name
 	intents  map[string]Intent
 	requirer map[string][]string                    // who requires the key
+	upAway   map[string]bool                        // services that are up on another node
 	memories map[string]map[spec.Address]TaskMemory // of tasks not declared yet, by service
 	ops      map[uint64]*call
 	lastOp   uint64
@@ -56,6 +57,7 @@ type service struct {
 	notAfter   time.Time
 	denied     string // why there is no permission
 	barred     bool   // not even what stands by may be on
+	movable    bool   // another node may take it over
 	reachedUp  bool   // since it was last down: a failure now is no failed start
 	byAddress  map[spec.Address]*resource
 	order      []*resource // each behind all that it is after
@@ -149,6 +151,7 @@ func New(cfg Config) *Engine {
 		services: make(map[string]*service),
 		intents:  make(map[string]Intent),
 		requirer: make(map[string][]string),
+		upAway:   make(map[string]bool),
 		memories: make(map[string]map[spec.Address]TaskMemory),
 		ops:      make(map[uint64]*call),
 		dirty:    make(map[string]*service),

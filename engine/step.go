@@ -23,6 +23,8 @@ func (e *Engine) Step(now time.Time, ev Event) []Action {
 		e.reload(ev)
 	case Permission:
 		e.permit(ev)
+	case Elsewhere:
+		e.elsewhere(ev)
 	case Observed:
 		e.observed(ev)
 	case Done:
@@ -71,11 +73,30 @@ func (e *Engine) permit(ev Permission) {
 	if ev.Epoch == 0 && ev.Why == "" {
 		ev.Why = "no placement on this node"
 	}
-	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why && s.barred == ev.Off {
+	if s.epoch == ev.Epoch && s.notAfter.Equal(ev.NotAfter) && s.denied == ev.Why && s.barred == ev.Off && s.movable == ev.Movable {
 		return
 	}
-	s.epoch, s.notAfter, s.denied, s.barred = ev.Epoch, ev.NotAfter, ev.Why, ev.Off
+	s.epoch, s.notAfter, s.denied, s.barred, s.movable = ev.Epoch, ev.NotAfter, ev.Why, ev.Off, ev.Movable
+	if s.intent.GivenUp != "" && s.intent.GaveUpAt != 0 && ev.Epoch > s.intent.GaveUpAt {
+		e.forgive(s, nil) // it was given to this node anew: it is tried anew
+		e.remember(s)
+	}
 	e.touch(s)
+}
+
+// elsewhere takes in whether a service is up on another node.
+func (e *Engine) elsewhere(ev Elsewhere) {
+	if e.upAway[ev.Service] == ev.Up {
+		return
+	}
+	if ev.Up {
+		e.upAway[ev.Service] = true
+	} else {
+		delete(e.upAway, ev.Service)
+	}
+	for _, name := range e.requirer[ev.Service] {
+		e.touch(e.services[name])
+	}
 }
 
 // observed takes in what a watch saw. During a call it is not believed: the call

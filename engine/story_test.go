@@ -111,7 +111,7 @@ func tell(t *testing.T, src string) string {
 //	service NAME [requires=a,b] [orchestrate=…] [on_failure=…]   declares; | kind.name […] its resources
 //	undeclare NAME
 //	reload [prune]
-//	permit NAME EPOCH [for DURATION] | deny NAME WHY… | bar NAME WHY…
+//	permit NAME EPOCH [movable] [for DURATION] | elsewhere NAME up|down | deny NAME WHY… | bar NAME WHY…
 //	restore NAME started|stopped
 //	agent down DURATION               and up again, with what it was asked to remember
 //	clock DURATION                    the clock jumps
@@ -134,11 +134,13 @@ func (s *story) play(line string, more []string) {
 	case "reload":
 		s.step(Reload{Spec: s.spec(), Prune: slices.Contains(args, "prune")})
 	case "permit":
-		p := Permission{Service: args[0], Epoch: number(s.t, args[1])}
-		if len(args) > 3 {
-			p.NotAfter = s.now.Add(duration(s.t, args[3]))
+		p := Permission{Service: args[0], Epoch: number(s.t, args[1]), Movable: slices.Contains(args, "movable")}
+		if i := slices.Index(args, "for"); i > 0 {
+			p.NotAfter = s.now.Add(duration(s.t, args[i+1]))
 		}
 		s.step(p)
+	case "elsewhere":
+		s.step(Elsewhere{Service: args[0], Up: args[1] == "up"})
 	case "deny":
 		s.step(Permission{Service: args[0], Why: strings.Join(args[1:], " ")})
 	case "bar":

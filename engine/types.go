@@ -89,13 +89,22 @@ type (
 
 	// Permission says that this node may run a service under an epoch until NotAfter
 	// (zero: without end). Epoch 0 takes the permission back; Why tells people. Off
-	// goes further: what stands by is stopped too.
+	// goes further: what stands by is stopped too. Movable: another node may take the
+	// service over, so that one that can't be healed here is given up for it.
 	Permission struct {
 		Service  string
 		Epoch    uint64
 		NotAfter time.Time
 		Why      string
 		Off      bool
+		Movable  bool
+	}
+
+	// Elsewhere says whether a service is up on another node, as far as is known. It
+	// fulfils what requires it; nothing that runs is stopped when it is not any more.
+	Elsewhere struct {
+		Service string
+		Up      bool
 	}
 
 	// Observed comes from a watch: something changed, or may have.
@@ -131,6 +140,7 @@ type (
 func (Restore) event()    {}
 func (Reload) event()     {}
 func (Permission) event() {}
+func (Elsewhere) event()  {}
 func (Observed) event()   {}
 func (Done) event()       {}
 func (Command) event()    {}
@@ -244,7 +254,8 @@ type Intent struct {
 	By        string                `json:"by,omitempty"`
 	Overrides map[spec.Address]Wish `json:"overrides,omitempty"` // single resources held up or down
 	Frozen    *Freeze               `json:"frozen,omitempty"`
-	GivenUp   string                `json:"given_up,omitempty"` // why a failure ended the instance
+	GivenUp   string                `json:"given_up,omitempty"`   // why a failure ended the instance
+	GaveUpAt  uint64                `json:"gave_up_at,omitempty"` // the epoch that it ended under; a later one is another try
 }
 
 // Wish is an operator's lasting choice.

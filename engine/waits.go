@@ -88,6 +88,9 @@ func (d *resource) comes() bool {
 // unmet names a service that must be up before this one starts.
 func (e *Engine) unmet(s *service) string {
 	for _, name := range s.spec.Requires {
+		if e.upAway[name] {
+			continue
+		}
 		other := e.services[name]
 		if other == nil {
 			return "waits for service " + name + ", which is not known here"

@@ -328,8 +328,10 @@ func (w *world) permission() {
 		return
 	}
 	w.epoch++
-	p := Permission{Service: name, Epoch: w.epoch}
+	p := Permission{Service: name, Epoch: w.epoch, Movable: w.r.IntN(2) == 0}
 	switch w.r.IntN(6) {
+	case 2:
+		w.step(Elsewhere{Service: w.anyService(), Up: w.r.IntN(2) == 0})
 	case 0:
 		p = Permission{Service: name, Why: "placed elsewhere"}
 	case 1:
