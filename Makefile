@@ -10,7 +10,7 @@ TEST_TOOLS := mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs ip=ip
 	initdb=postgresql psql=postgresql-client fuser=psmisc ps=procps losetup=mount unshare=util-linux \
 	rsync=rsync promtool=prometheus arping=iputils-arping vim=vim-tiny perl=perl-base \
 	debootstrap=debootstrap man=man-db rpm=rpm mariadbd=mariadb-server \
-	check_load=monitoring-plugins-basic systemctl=systemd curl=curl dockerd=docker.io iptables=iptables \
+	check_load=monitoring-plugins-basic ping=iputils-ping nsenter=util-linux systemctl=systemd curl=curl dockerd=docker.io iptables=iptables \
 	podman=podman runc=runc conmon=conmon netavark=netavark nvim=neovim git=git patch=patch pre-commit=pre-commit
 PEER_TOOLS := runsv=runit s6-svscan=s6 supervisord=supervisor promtool=prometheus haproxy=haproxy nginx=nginx monit=monit
 

@@ -1,4 +1,4 @@
-// Package lab boots real hosts on one machine, for tests: each with a root file system, network, processes and an init of its own.
+// Package lab boots real hosts on one machine: each with a root file system, network, processes and an init of its own.
 package lab
 
 import (
