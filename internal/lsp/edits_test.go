@@ -88,11 +88,19 @@ func TestRenameRefusesWithAReason(t *testing.T) {
 func TestAFileThatChangedOnDiskSinceItWasReadIsNotRenamedIn(t *testing.T) {
 	s := begin(t, "", "b.hcl", "service \"b\" {\n  requires = [\"a\"]\n}\n")
 	s.open("a.hcl", "service \"a\" {}\n")
-	s.next("a.hcl")
+	s.next("a.hcl") // the set was read, and nothing has it read again before it is told to
 	s.write("b.hcl", "# another line\nservice \"b\" {\n  requires = [\"a\"]\n}\n")
-	err := s.ask("textDocument/rename", "a.hcl", "service \"|a\" {}\n", nil, "newName", "c")
+	rename := map[string]any{"textDocument": map[string]any{"uri": s.uri("a.hcl")}, "position": position{0, 9}, "newName": "c"}
+	err := s.call("textDocument/rename", rename, nil)
 	if err == nil || !strings.Contains(err.Error(), "b.hcl has changed") {
 		t.Errorf("the answer is %v", err)
+	}
+	s.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{}})
+	s.next("a.hcl")
+	var edit workspaceEdit
+	s.must("textDocument/rename", rename, &edit)
+	if in := edit.Changes[s.uri("b.hcl")]; len(in) != 1 || in[0].Range.Start.Line != 2 {
+		t.Errorf("read again, b.hcl is changed by %+v", in)
 	}
 }
 
