@@ -33,25 +33,42 @@ func (d *driver) Logs(ctx context.Context, lines int, follow bool) iter.Seq2[str
 				look: func(context.Context) { poke(again) }, lost: func() {},
 			})()
 		}
-		var told time.Time // up to here
-		tail := strconv.Itoa(lines)
+		var told place
 		for {
-			last, found, ok := d.readLogs(ctx, told, tail, follow, yield)
-			if !ok || !follow {
+			if !d.readLogs(ctx, &told, lines, follow, yield) || !follow {
 				return
 			}
-			if found {
-				tail = "all"
-			}
-			if last.After(told) {
-				told = last
-			}
+			// Events tell when it goes on; the timer is the net below, for an engine that
+			// ended the log of a container which runs.
+			net := time.NewTimer(d.socket.lookFor)
 			select {
 			case <-again:
+			case <-net.C:
 			case <-ctx.Done():
+			}
+			net.Stop()
+			if ctx.Err() != nil {
 				return
 			}
 		}
+	}
+}
+
+// place is how far a log was told. Its time alone does not say: Podman before 6 writes
+// whole seconds, in which one run can end and the next begin.
+type place struct {
+	container string // "": none was there yet
+	at        time.Time
+	lines     int // told that bear this time
+}
+
+// take notes a line that is told.
+func (p *place) take(at time.Time) {
+	if at.After(p.at) {
+		p.at, p.lines = at, 0
+	}
+	if at.Equal(p.at) {
+		p.lines++
 	}
 }
 
@@ -62,9 +79,10 @@ func poke(c chan struct{}) {
 	}
 }
 
-// readLogs yields what one run of the container says behind a time: Podman's own filter
-// looks at whole seconds only. ok is false when no more is wanted.
-func (d *driver) readLogs(ctx context.Context, told time.Time, tail string, follow bool, yield func(string, error) bool) (last time.Time, found, ok bool) {
+// readLogs yields what the container says behind a place, and moves it, until the engine
+// ends the log. It answers false when no more is wanted. Where the first lines are not
+// all that bear one time, they may be told twice; none is left out.
+func (d *driver) readLogs(ctx context.Context, told *place, lines int, follow bool, yield func(string, error) bool) bool {
 	c := d.cfg()
 	asked, cancel := context.WithTimeout(ctx, d.socket.lookFor) // an engine may hang
 	is, err := d.find(asked, c)
@@ -74,40 +92,58 @@ func (d *driver) readLogs(ctx context.Context, told time.Time, tail string, foll
 		defer cancel()
 	}
 	if err == nil && is == nil {
-		return last, false, true
+		return true
 	}
 	var body io.ReadCloser
-	since := ""
-	if !told.IsZero() {
-		since = told.Format(time.RFC3339Nano)
-	}
+	before := *told
 	if err == nil {
+		if before.container != is.ID { // it has another log, all of which is new
+			before = place{container: is.ID}
+		}
+		tail := "all"
+		if told.container == "" {
+			tail = strconv.Itoa(lines)
+		}
 		body, err = d.socket.client.ContainerLogs(ctx, is.ID, client.ContainerLogsOptions{
-			ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Since: since, Tail: tail})
+			ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: follow, Since: before.since(), Tail: tail})
 	}
 	if err != nil {
-		if ctx.Err() == nil {
-			err = d.explain(ctx, c, "read the log of", err)
-			if strings.Contains(err.Error(), "does not support reading") {
-				err = fmt.Errorf("%w (take log_driver = \"local\", or read it where the driver sends it)", err)
-			}
-			return last, true, yield("", err) && follow
+		if ctx.Err() != nil {
+			return false
 		}
-		return last, true, false
+		err = d.explain(ctx, c, "read the log of", err)
+		if strings.Contains(err.Error(), "does not support reading") {
+			err = fmt.Errorf("%w (take log_driver = \"local\", or read it where the driver sends it)", err)
+		}
+		return yield("", err)
 	}
 	defer body.Close()
+	*told = before
 	for line, at := range demultiplex(body) {
-		if !at.IsZero() && !at.After(told) {
+		switch {
+		case at.IsZero(): // nobody knows when
+		case at.Before(before.at):
 			continue
-		}
-		if at.After(last) {
-			last = at
+		case at.Equal(before.at) && before.lines > 0:
+			before.lines--
+			continue
+		default:
+			told.take(at)
 		}
 		if !yield(line, nil) {
-			return last, true, false
+			return false
 		}
 	}
-	return last, true, ctx.Err() == nil
+	return ctx.Err() == nil
+}
+
+// since is what an engine is asked for: all lines of that time. Podman leaves out one of
+// exactly the time that it is asked for, of which it reads the whole seconds.
+func (p *place) since() string {
+	if p.at.IsZero() {
+		return ""
+	}
+	return p.at.Add(-time.Nanosecond).Format(time.RFC3339Nano)
 }
 
 // demultiplex reads the engine's stream: frames of a header of eight bytes, the first
