@@ -112,6 +112,14 @@ func TestLinesComeWholeFromTheFramesOfBothStreams(t *testing.T) {
 	if got := strings.Join(lines, "|"); got != "error|one line|cut" || last.Nanosecond() != 8 {
 		t.Errorf("%q, last at %v", got, last)
 	}
+	frame(1, "2026-01-02T03:04:05.000000009Z "+strings.Repeat("x", 2*maxLine)+"\nwithout a time\n")
+	var when []int
+	for _, at := range demultiplex(&b) {
+		when = append(when, at.Nanosecond())
+	}
+	if !slices.Equal(when, []int{9, 9, 9, 0}) {
+		t.Errorf("the pieces of a long line, and one without a time, are of %v", when)
+	}
 }
 
 func TestASecretThatIsNoTextIsRefusedAsAVariable(t *testing.T) {

@@ -148,18 +148,28 @@ func (p *place) since() string {
 
 // demultiplex reads the engine's stream: frames of a header of eight bytes, the first
 // of which is 1 for stdout and 2 for stderr, the last four the length of what follows.
-// Each line begins with the time at which it was written.
+// Each line begins with the time at which it was written, which all its pieces get.
 func demultiplex(r io.Reader) iter.Seq2[string, time.Time] {
 	return func(yield func(string, time.Time) bool) {
 		in := bufio.NewReader(r)
-		var open [3][]byte // by stream: a line that is not complete
-		emit := func(line []byte) bool {
-			stamp, text, _ := strings.Cut(string(line), " ")
-			at, err := time.Parse(time.RFC3339Nano, stamp)
-			if err != nil {
-				text = string(line)
+		var open [3][]byte    // by stream: a line that is not complete
+		var cut [3]*time.Time // the time of the line whose further pieces it is, nil: a line of its own
+		emit := func(stream int, whole bool) bool {
+			text := string(open[stream])
+			at := cut[stream]
+			if at == nil {
+				stamp, rest, _ := strings.Cut(text, " ")
+				parsed, err := time.Parse(time.RFC3339Nano, stamp)
+				if err == nil {
+					text = rest
+				}
+				at = &parsed // zero where there is none
 			}
-			return yield(strings.TrimSuffix(strings.ToValidUTF8(text, "\uFFFD"), "\r"), at)
+			if cut[stream] = at; whole {
+				cut[stream] = nil
+			}
+			open[stream] = open[stream][:0]
+			return yield(strings.TrimSuffix(strings.ToValidUTF8(text, "\uFFFD"), "\r"), *at)
 		}
 		var header [8]byte
 		piece := make([]byte, 4096)
@@ -176,10 +186,9 @@ func demultiplex(r io.Reader) iter.Seq2[string, time.Time] {
 						open[stream] = append(open[stream], b)
 						continue
 					}
-					if !emit(open[stream]) {
+					if !emit(stream, b == '\n') {
 						return
 					}
-					open[stream] = open[stream][:0]
 					if b != '\n' {
 						open[stream] = append(open[stream], b)
 					}
@@ -189,8 +198,8 @@ func demultiplex(r io.Reader) iter.Seq2[string, time.Time] {
 				}
 			}
 		}
-		for _, line := range open {
-			if len(line) > 0 && !emit(line) {
+		for stream, line := range open {
+			if len(line) > 0 && !emit(stream, true) {
 				return
 			}
 		}
