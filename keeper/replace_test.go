@@ -245,11 +245,13 @@ func TestAHalfLineIsOneLineAfterwards(t *testing.T) {
 func TestReadinessComesAfterANewProgram(t *testing.T) {
 	needRoot(t)
 	w, program := newMovingWorld(t, nil)
-	gate := filepath.Join(t.TempDir(), "gate")
-	if err := unix.Mkfifo(gate, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for id, change := range map[string]func(*Request){"abstract": nil, "path": func(r *Request) { r.Confine = &Confinement{OwnNetwork: true} }} {
+	gates := t.TempDir() // one each: of two that read one pipe, the first word can let both go
+	changes := map[string]func(*Request){"abstract": nil, "path": func(r *Request) { r.Confine = &Confinement{OwnNetwork: true} }}
+	for id, change := range changes {
+		gate := filepath.Join(gates, id)
+		if err := unix.Mkfifo(gate, 0o644); err != nil {
+			t.Fatal(err)
+		}
 		p := w.shell(id, "read x <"+gate+`; exec `+os.Args[0]+` notify`, func(r *Request) {
 			r.Notify = true
 			if change != nil {
@@ -262,12 +264,12 @@ func TestReadinessComesAfterANewProgram(t *testing.T) {
 	}
 	install(t, program)
 	w.replace()
-	for range 2 {
-		if err := os.WriteFile(gate, []byte("go\n"), 0); err != nil {
+	for id := range changes {
+		if err := os.WriteFile(filepath.Join(gates, id), []byte("go\n"), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, id := range []string{"abstract", "path"} {
+	for id := range changes {
 		w.await(id, "ready", func(p Process) bool { return p.Ready && p.Text == "serving" })
 	}
 }
