@@ -112,9 +112,8 @@ func TestARunOfATaskThatARevisionTookAwayIsKnownToTheNextAgent(t *testing.T) {
 	s.boot()
 	s.untilUp("web/thing.t0")
 	run := engine.Command{ID: "1", Verb: engine.CommandRun, Services: []string{"web"}, Resources: []string{"web/job.long"}, By: "alice"}
-	if err := s.agent.Command(t.Context(), run); err != nil {
-		t.Fatal(err)
-	}
+	// It is refused until the task was asked for the first time.
+	s.untilSeen("the run is taken", func() bool { return s.agent.Command(t.Context(), run) == nil })
 	s.until("it runs", func(f engine.Fact) bool { return f.Address == "web/job.long" && f.To == string(engine.TaskRunning) })
 	s.settled()
 	s.end()
