@@ -31,7 +31,9 @@ func newRoom(t *testing.T) room {
 	if err := netns.Make(r.name); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range []string{"link add eth0 type veth peer name peer", "link set peer up", "link set eth0 up",
+	for _, command := range []string{"link add eth0 type veth peer name peer",
+		"link set eth0 addrgenmode none", "link set peer addrgenmode none", // an address of the kernel's own comes at any time
+		"link set peer up", "link set eth0 up",
 		"address add 10.9.0.1/24 dev eth0", "address add fd09::1/64 dev eth0 nodad"} {
 		r.ip(t, command)
 	}
