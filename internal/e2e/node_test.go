@@ -111,7 +111,10 @@ func (n *node) signal(s syscall.Signal) {
 	select {
 	case <-n.ended:
 	case <-time.After(patience):
-		n.t.Fatalf("the agent did not end within %s of %s", patience, s)
+		_ = n.agent.Process.Signal(syscall.SIGQUIT) // it says where it is
+		<-n.ended
+		b, _ := os.ReadFile(n.path("agent.log"))
+		n.t.Fatalf("the agent did not end within %s of %s:\n%s", patience, s, b[max(0, len(b)-20000):])
 	}
 	n.agent = nil
 }
